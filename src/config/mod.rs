@@ -1,0 +1,340 @@
+//! `gateway.toml`: the file's image (`raw`), the step from it to validated types (`parse`), and what is wrong with it
+//! ([`error`]). Nothing outside this folder sees the image; a [`Config`] holds only what has been checked.
+
+pub mod error;
+pub mod profile;
+pub mod resource;
+
+use std::net::SocketAddr;
+use std::num::NonZeroU32;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use http::{HeaderName, HeaderValue, Uri};
+use ipnet::IpNet;
+
+use crate::names::{Issuer, RouteName, Scope, TenantId};
+pub use error::ConfigError;
+pub use profile::{ClaimPath, ClaimRules};
+pub use resource::{Authority, Resource};
+
+/// A whole, validated configuration. Immutable; shared as `Arc`.
+#[derive(Debug)]
+pub struct Config {
+    /// The public listener.
+    pub listen: Listen,
+    /// Where `/healthz` and `/readyz` are served; never the public listener.
+    pub admin: SocketAddr,
+    /// How the log looks.
+    pub log: Log,
+    /// The authorization servers whose tokens are believed; never empty.
+    pub issuers: Vec<IssuerConfig>,
+    /// The protected MCP servers; never empty.
+    pub routes: Vec<RouteConfig>,
+}
+
+impl Config {
+    /// Reads and validates a file; every mistake at once.
+    pub fn load(_file: &Path) -> Result<Self, Vec<ConfigError>> {
+        Err(Vec::new()) // STUB: the config helper replaces this
+    }
+
+    /// Validates a text; `file` is only for messages and for relative paths in it.
+    pub fn parse(_text: &str, _file: &Path) -> Result<Self, Vec<ConfigError>> {
+        Err(Vec::new()) // STUB: the config helper replaces this
+    }
+}
+
+/// The public listener.
+#[derive(Debug)]
+pub struct Listen {
+    /// Address and port to bind; port 0 takes a free one.
+    pub address: SocketAddr,
+    /// `None` only when the file says `insecure_plaintext = true`.
+    pub tls: Option<Tls>,
+    /// Peers whose `Forwarded` / `X-Forwarded-*` are believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// How long running requests may go on after SIGTERM.
+    pub shutdown_grace: Duration,
+    /// The bounds of connections and requests.
+    pub limits: Limits,
+}
+
+/// Server-side TLS files, read and checked when the listener starts.
+#[derive(Debug, Clone)]
+pub struct Tls {
+    /// PEM file: leaf first, then intermediates.
+    pub certificate: PathBuf,
+    /// PEM file: the leaf's private key.
+    pub key: PathBuf,
+    /// Client certificates, when asked for.
+    pub client: Option<ClientCertificates>,
+}
+
+/// Which client certificates are accepted.
+#[derive(Debug, Clone)]
+pub struct ClientCertificates {
+    /// PEM file with the authorities that sign client certificates.
+    pub ca: PathBuf,
+    /// True: no handshake without one. False: asked for, and checked when given.
+    pub required: bool,
+}
+
+/// Bounds of one listener. Every one has a default that is safe; none can be switched off.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Open connections in all.
+    pub connections: usize,
+    /// Open connections from one address (IPv6: one /64).
+    pub connections_per_address: usize,
+    /// From accept to the end of the TLS handshake.
+    pub tls_timeout: Duration,
+    /// Size of a request head (HTTP/2: of the header list).
+    pub header_bytes: usize,
+    /// From the first byte of a head to its last.
+    pub header_timeout: Duration,
+    /// A connection without any request is closed after this.
+    pub idle_timeout: Duration,
+    /// A client that takes no byte of the answer for this long is cut off.
+    pub write_timeout: Duration,
+    /// Size of a request body.
+    pub body_bytes: u64,
+    /// A request body without progress, or under 1 KiB/s, for this long.
+    pub body_timeout: Duration,
+    /// Concurrent HTTP/2 streams on one connection.
+    pub streams_per_connection: u32,
+    /// Failed authentications that one address (IPv6: one /64) may cause in one `failure_window`.
+    pub failures_per_address: NonZeroU32,
+    /// See `failures_per_address`.
+    pub failure_window: Duration,
+}
+
+/// How the log looks.
+#[derive(Debug, Clone, Copy)]
+pub struct Log {
+    /// One JSON object per line, or text for people.
+    pub format: LogFormat,
+    /// The least severe level that is written.
+    pub level: tracing::Level,
+}
+
+/// The two shapes of the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// One JSON object per line.
+    Json,
+    /// Text for people.
+    Text,
+}
+
+/// One authorization server.
+#[derive(Debug, Clone)]
+pub struct IssuerConfig {
+    /// The name that routes and logs use.
+    pub name: String,
+    /// `iss`, byte for byte.
+    pub issuer: Issuer,
+    /// Where the key set is; `None`: found by discovery (RFC 8414, OpenID Connect Discovery).
+    pub jwks_uri: Option<url::Url>,
+    /// PEM file with a further trust anchor for this issuer.
+    pub ca: Option<PathBuf>,
+    /// True lets `http://` through, for loopback addresses only.
+    pub insecure_http: bool,
+    /// What a token of this issuer must look like.
+    pub rules: TokenRules,
+    /// When keys are fetched and how long they serve.
+    pub keys: KeyRules,
+}
+
+/// What a token of one issuer must look like (RFC 9068, RFC 8725).
+#[derive(Debug, Clone)]
+pub struct TokenRules {
+    /// Allowed `alg` values, exact case; never `none`, never HMAC.
+    pub algorithms: Vec<Algorithm>,
+    /// Allowed `typ` values, lower case, `application/` removed; the empty text stands for an absent `typ`.
+    pub token_types: Vec<String>,
+    /// Clock difference that is forgiven; at most 300 s.
+    pub leeway: Duration,
+    /// True: `iat`, `jti` and the client claim are required too (RFC 9068 §2.2).
+    pub strict: bool,
+    /// Which claims carry client, scopes and tenant, and which values others must have.
+    pub claims: ClaimRules,
+}
+
+/// A signature algorithm that can be allowed. HMAC and `none` cannot even be named.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Algorithm {
+    /// RSASSA-PKCS1-v1_5 with SHA-256.
+    Rs256,
+    /// RSASSA-PKCS1-v1_5 with SHA-384.
+    Rs384,
+    /// RSASSA-PKCS1-v1_5 with SHA-512.
+    Rs512,
+    /// RSASSA-PSS with SHA-256.
+    Ps256,
+    /// RSASSA-PSS with SHA-384.
+    Ps384,
+    /// RSASSA-PSS with SHA-512.
+    Ps512,
+    /// ECDSA on P-256 with SHA-256.
+    Es256,
+    /// ECDSA on P-384 with SHA-384.
+    Es384,
+    /// EdDSA; only with Ed25519 keys.
+    EdDsa,
+    /// EdDSA with Ed25519 under its fully-specified name (RFC 9864).
+    Ed25519,
+}
+
+/// When keys are fetched and how long they serve.
+#[derive(Debug, Clone)]
+pub struct KeyRules {
+    /// At most one unplanned fetch in this time.
+    pub cool_down: Duration,
+    /// A planned refresh happens at the latest after this, whatever the cache headers say.
+    pub max_age: Duration,
+    /// Keys that could not be refreshed serve this long, then requests get 503.
+    pub max_stale: Duration,
+    /// One whole fetch.
+    pub timeout: Duration,
+}
+
+/// One protected MCP server as the world sees it.
+#[derive(Debug)]
+pub struct RouteConfig {
+    /// The name in logs and metrics.
+    pub name: RouteName,
+    /// The one public URL.
+    pub resource: Resource,
+    /// Further names under which the route may be addressed.
+    pub authorities: Vec<Authority>,
+    /// Further audiences that are accepted, exact.
+    pub audiences: Vec<String>,
+    /// The MCP server.
+    pub upstream: Upstream,
+    /// Indices into [`Config::issuers`]; never empty.
+    pub issuers: Vec<usize>,
+    /// Needed for any operation; the challenge's scope. May be empty.
+    pub scopes: Vec<Scope>,
+    /// Which tenants may come in.
+    pub tenant: TenantRule,
+    /// Browser origins let in, serialized as browsers send them; empty: none.
+    pub origins: Vec<HeaderValue>,
+    /// Header → what of the identity it carries.
+    pub identity: Vec<(HeaderName, IdentityField)>,
+    /// Rate and concurrency limits.
+    pub limits: Vec<Limit>,
+    /// What the metadata document says besides the fixed members.
+    pub metadata: Metadata,
+}
+
+/// The MCP server behind a route.
+#[derive(Debug)]
+pub struct Upstream {
+    /// Where requests go; the whole target but the query.
+    pub url: Uri,
+    /// HTTP+SSE servers (2024-11-05): where their clients' messages go. Same origin as `url`.
+    pub messages: Option<Uri>,
+    /// PEM file with a further trust anchor.
+    pub ca: Option<PathBuf>,
+    /// Fixed header fields, for a credential of the gateway's own; values are marked sensitive.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// The waits for this server.
+    pub timeouts: Timeouts,
+}
+
+/// The waits for an upstream.
+#[derive(Debug, Clone)]
+pub struct Timeouts {
+    /// To open a connection, TLS included.
+    pub connect: Duration,
+    /// From the whole request sent to the response's head.
+    pub response: Duration,
+    /// Between two pieces of a response body.
+    pub idle: Duration,
+    /// A whole response that is no event stream.
+    pub total: Duration,
+}
+
+/// Which tenants may come in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TenantRule {
+    /// Any, also tokens without a tenant. Must be written down.
+    Any,
+    /// Only these; a token without a tenant is refused.
+    Allow(Vec<TenantId>),
+    /// The one that the resource names in `{tenant}`; a token without a tenant is refused.
+    FromResource,
+}
+
+/// What an injected header carries.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum IdentityField {
+    /// `sub` (or the claim the issuer maps).
+    Subject,
+    /// The OAuth client.
+    Client,
+    /// The tenant; no header when there is none.
+    Tenant,
+    /// The scopes, space-separated.
+    Scopes,
+    /// The issuer.
+    Issuer,
+    /// A claim of the token; no header when the token lacks it.
+    Claim(ClaimPath),
+}
+
+/// One `[[routes.limits]]` table.
+#[derive(Debug, Clone)]
+pub struct Limit {
+    /// What shares one count; never empty.
+    pub per: Vec<LimitKey>,
+    /// What is counted.
+    pub quota: Quota,
+}
+
+/// What a limit counts by. All of it comes from the verified token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum LimitKey {
+    /// The tenant.
+    Tenant,
+    /// Issuer and client.
+    Client,
+    /// Issuer and subject.
+    Subject,
+    /// Everybody on the route together.
+    Route,
+}
+
+/// What a limit counts.
+#[derive(Debug, Clone)]
+pub enum Quota {
+    /// Requests in a window, with a burst.
+    Rate {
+        /// Requests per window.
+        requests: NonZeroU32,
+        /// The window.
+        window: Duration,
+        /// Requests that may come at once.
+        burst: NonZeroU32,
+    },
+    /// Requests and event streams open at the same time.
+    Streams(NonZeroU32),
+}
+
+/// What a setting can fill of the protected-resource metadata (RFC 9728 §2).
+#[derive(Debug, Clone, Default)]
+pub struct Metadata {
+    /// `resource_name`.
+    pub resource_name: Option<String>,
+    /// `resource_documentation`.
+    pub resource_documentation: Option<url::Url>,
+    /// `resource_policy_uri`.
+    pub resource_policy_uri: Option<url::Url>,
+    /// `resource_tos_uri`.
+    pub resource_tos_uri: Option<url::Url>,
+    /// `scopes_supported`; the route's scopes when `None`.
+    pub scopes_supported: Option<Vec<Scope>>,
+    /// How long clients may cache the document.
+    pub max_age: Duration,
+}

@@ -1,0 +1,3 @@
+//! Where verification keys come from: one [`KeyStore`] per issuer.
+
+pub mod jwks;

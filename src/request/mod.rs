@@ -1,0 +1,3 @@
+//! One request, from route to audit.
+
+pub(crate) mod reject;
