@@ -7,6 +7,10 @@ pub mod server;
 
 mod request;
 
+pub mod headers;
+
+pub mod oauth;
+
 pub mod token;
 
 pub mod keys;
