@@ -11,6 +11,8 @@ pub mod token;
 
 pub mod keys;
 
+mod trust;
+
 pub mod config;
 
 pub mod names;
