@@ -115,10 +115,16 @@ mod tests {
         let empty = file_with("# nothing here\n");
         let error = client_tls(Some(empty.path())).unwrap_err();
         assert!(matches!(error, TrustError::Empty { .. }), "{error}");
-        assert!(error.to_string().starts_with(&*empty.path().to_string_lossy()), "{error}");
+        assert!(
+            error.to_string().starts_with(&*empty.path().to_string_lossy()),
+            "{error}"
+        );
 
         let absent = client_tls(Some(Path::new("/nowhere/ca.pem"))).unwrap_err();
-        assert!(absent.to_string().starts_with("/nowhere/ca.pem: cannot read"), "{absent}");
+        assert!(
+            absent.to_string().starts_with("/nowhere/ca.pem: cannot read"),
+            "{absent}"
+        );
 
         let broken = file_with("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
         let error = client_tls(Some(broken.path())).unwrap_err();

@@ -118,6 +118,11 @@ impl KeySet {
         self.keys.len()
     }
 
+    /// True when both hold the same keys, in whatever order.
+    pub fn same_as(&self, other: &Self) -> bool {
+        self.len() == other.len() && self.keys.iter().all(|key| other.contains(key.fingerprint()))
+    }
+
     /// True when no key can be used.
     pub fn is_empty(&self) -> bool {
         self.keys.is_empty()
