@@ -5,16 +5,24 @@
 
 pub mod server;
 
+pub mod connection;
+
 mod request;
-
-pub mod headers;
-
-pub mod oauth;
 
 pub mod token;
 
 pub mod keys;
 
+pub mod oauth;
+
+pub mod headers;
+
+mod trust;
+
 pub mod config;
 
 pub mod names;
+
+mod ops;
+
+pub mod telemetry;
