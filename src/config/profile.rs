@@ -1,5 +1,7 @@
 //! What is different about each identity provider: a small table of facts per profile.
 
+use serde_json::{Map, Value};
+
 /// Where a claim stands in a token's payload: member names from the outside in.
 ///
 /// Written in the configuration as `email` or, for nested objects, `realm_access.roles`; a name that itself contains dots
@@ -8,6 +10,18 @@
 pub struct ClaimPath {
     /// As written in the configuration.
     pub text: String,
+}
+
+impl ClaimPath {
+    /// The claim in a token's payload: the whole text as one name first, then its dotted parts from the outside in.
+    pub fn find<'a>(&self, payload: &'a Map<String, Value>) -> Option<&'a Value> {
+        if let Some(value) = payload.get(&self.text) {
+            return Some(value);
+        }
+        let (first, rest) = self.text.split_once('.')?;
+        rest.split('.')
+            .try_fold(payload.get(first)?, |value, name| value.get(name))
+    }
 }
 
 /// Which claims carry what, and which values others must have.

@@ -225,3 +225,69 @@ fn client(config: &IssuerConfig) -> Result<reqwest::Client, TrustError> {
         .build()?;
     Ok(client)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write as _;
+    use std::sync::Arc;
+
+    use rustls::ServerConfig;
+    use rustls::pki_types::PrivateKeyDer;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+    use tokio::task::JoinSet;
+    use tokio_rustls::TlsAcceptor;
+
+    use crate::keys::test_issuer::{self, TestKey, set};
+
+    /// Serves one key set over TLS, again and again; gives the address and the certificate as PEM.
+    async fn serve(tasks: &mut JoinSet<()>) -> (String, String) {
+        let made = rcgen::generate_simple_self_signed(vec!["127.0.0.1".into()]).unwrap();
+        let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![made.cert.der().clone()], key)
+            .unwrap();
+        let acceptor = TlsAcceptor::from(Arc::new(config));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("https://{}/jwks", listener.local_addr().unwrap());
+        let answer = test_issuer::http(200, "", &set(&[&TestKey::new("a")]).to_string());
+        tasks.spawn(async move {
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                let Ok(mut stream) = acceptor.accept(stream).await else {
+                    continue;
+                };
+                stream.read_u8().await.unwrap();
+                stream.write_all(answer.as_bytes()).await.unwrap();
+                stream.shutdown().await.unwrap();
+            }
+        });
+        (url, made.cert.pem())
+    }
+
+    #[tokio::test]
+    async fn an_issuers_certificate_is_verified_and_its_own_anchor_counts() {
+        let mut tasks = JoinSet::new();
+        let (url, pem) = serve(&mut tasks).await;
+        let mut config = test_issuer::config(Issuer::parse("https://idp.test").unwrap(), Some(&url));
+        config.insecure_http = false;
+
+        let refused = Source::new(&config).unwrap().fetch(None).await.unwrap_err();
+        assert_eq!(refused.reason(), "jwks.fetch_failed");
+        assert!(
+            refused.to_string().contains("certificate"),
+            "the log tells the cause: {refused}"
+        );
+
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(pem.as_bytes()).unwrap();
+        config.ca = Some(file.path().to_owned());
+        let fetched = Source::new(&config).unwrap().fetch(None).await.unwrap();
+        assert_eq!(fetched.parsed.keys.len(), 1);
+    }
+}

@@ -10,8 +10,8 @@ use serde_json::Value;
 
 use crate::config::Algorithm;
 
-pub(crate) use jwk::algorithm_named;
 pub use jwk::{Fingerprint, VerificationKey};
+pub(crate) use jwk::{MAX_KID_BYTES, algorithm_named};
 
 /// Most keys that one set may hold; a longer set is refused whole.
 const MAX_KEYS: usize = 100;
