@@ -14,3 +14,11 @@ pub mod keys;
 pub mod config;
 
 pub mod names;
+
+/// Makes aws-lc the provider of every TLS connection and token signature in this process. Call it first thing; further
+/// calls change nothing.
+pub fn install_crypto() {
+    // An error says that a provider is installed already: ours, from an earlier call.
+    _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    _ = jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER.install_default();
+}
