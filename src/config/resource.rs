@@ -116,16 +116,16 @@ impl Authority {
 
     /// True when a TLS server name (lower case) is this authority's host.
     pub fn matches_server_name(&self, name: &str) -> bool {
-        self.host.matches(name).is_some()
+        self.matches(name, self.port).is_some()
     }
 
     /// True when two authorities could match the same request.
     pub fn overlaps(&self, other: &Self) -> bool {
         self.port == other.port
             && match (&self.host, &other.host) {
-                (Pattern::Whole(a), Pattern::Whole(b)) => a == b,
                 (Pattern::Around { after: a, .. }, Pattern::Around { after: b, .. }) => a == b,
-                (Pattern::Whole(text), pattern) | (pattern, Pattern::Whole(text)) => pattern.matches(text).is_some(),
+                (Pattern::Whole(text), _) => other.matches(text, other.port).is_some(),
+                (_, Pattern::Whole(text)) => self.matches(text, self.port).is_some(),
             }
     }
 }
@@ -351,6 +351,17 @@ mod tests {
         assert_eq!(found("a.b.example.com"), None);
         assert_eq!(found("example.com"), None);
         assert!(Resource::parse("https://mcp.{tenant}/x").is_err());
+    }
+
+    #[test]
+    fn a_deeper_host_is_no_tenant_of_a_shorter_one() {
+        let authority = |text| Authority::parse(text, true).unwrap();
+        let tenants = authority("{tenant}.example.com");
+        assert!(tenants.overlaps(&authority("acme.example.com")));
+        assert!(authority("acme.example.com:443").overlaps(&tenants));
+        assert!(!tenants.overlaps(&authority("a.b.example.com")));
+        assert!(!tenants.overlaps(&authority("acme.example.com:8443")));
+        assert!(!tenants.matches_server_name("a.b.example.com"));
     }
 
     #[test]
