@@ -17,13 +17,7 @@ use portcullis::server::StartError;
 #[command(name = "portcullis", version)]
 pub(crate) struct Arguments {
     /// The configuration file
-    #[arg(
-        long,
-        global = true,
-        value_name = "FILE",
-        env = "PORTCULLIS_CONFIG",
-        default_value = "gateway.toml"
-    )]
+    #[arg(long, global = true, value_name = "FILE", env = "PORTCULLIS_CONFIG", default_value = "gateway.toml")]
     pub(crate) config: PathBuf,
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
@@ -88,17 +82,9 @@ impl From<StartError> for Failure {
 /// What `check` says about a good configuration: what to register at the provider, and what is not protected.
 pub(crate) fn summary(config: &Config, file: &Path) -> String {
     let mut text = format!("{} is good\n", file.display());
-    let security = if config.listen.tls.is_some() {
-        "TLS"
-    } else {
-        "plain text, TLS must be ended in front"
-    };
+    let security = if config.listen.tls.is_some() { "TLS" } else { "plain text, TLS must be ended in front" };
     // Writing to a String cannot fail.
-    _ = writeln!(
-        text,
-        "\nlisten {} ({security}), admin {}",
-        config.listen.address, config.admin
-    );
+    _ = writeln!(text, "\nlisten {} ({security}), admin {}", config.listen.address, config.admin);
     for route in &config.routes {
         _ = write!(text, "\n{}", route_summary(config, route));
     }
@@ -118,10 +104,7 @@ fn route_summary(config: &Config, route: &RouteConfig) -> String {
         TenantRule::FromResource => "the one in the resource".to_owned(),
     };
     let resource = route.resource.to_string();
-    let audiences: Vec<&str> = std::iter::once(&resource)
-        .chain(&route.audiences)
-        .map(String::as_str)
-        .collect();
+    let audiences: Vec<&str> = std::iter::once(&resource).chain(&route.audiences).map(String::as_str).collect();
     format!(
         "route {}\n  resource  {}   <- register exactly this at the issuer\n  audience  {}\n  metadata  {}\n  \
          upstream  {}\n  issuers   {}\n  scopes    {}\n  tenant    {tenant}\n",
@@ -131,11 +114,7 @@ fn route_summary(config: &Config, route: &RouteConfig) -> String {
         route.resource.metadata_url(None),
         route.upstream.url,
         issuers.join(", "),
-        if scopes.is_empty() {
-            "none".to_owned()
-        } else {
-            scopes.join(" ")
-        },
+        if scopes.is_empty() { "none".to_owned() } else { scopes.join(" ") },
     )
 }
 
@@ -161,10 +140,7 @@ fn warnings(config: &Config) -> Vec<String> {
 }
 
 fn is_loopback(host: &str) -> bool {
-    let address = host
-        .trim_start_matches('[')
-        .trim_end_matches(']')
-        .parse::<std::net::IpAddr>();
+    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>();
     address.map_or(host == "localhost", |address| address.is_loopback())
 }
 
@@ -175,11 +151,7 @@ const PROBE: Duration = Duration::from_secs(2);
 pub(crate) fn healthcheck(admin: SocketAddr) -> Result<String, Failure> {
     let unhealthy = |why: String| Failure::Other(format!("{admin} is not healthy: {why}"));
     let status = probe(reachable(admin)).map_err(|why| unhealthy(why.to_string()))?;
-    if status == "200" {
-        Ok(String::new())
-    } else {
-        Err(unhealthy(format!("status {status}")))
-    }
+    if status == "200" { Ok(String::new()) } else { Err(unhealthy(format!("status {status}"))) }
 }
 
 /// A listener on every address is asked over loopback.
@@ -196,10 +168,7 @@ fn probe(admin: SocketAddr) -> io::Result<String> {
     let end = Instant::now() + PROBE;
     let mut stream = TcpStream::connect_timeout(&admin, PROBE)?;
     stream.set_write_timeout(Some(PROBE))?;
-    write!(
-        stream,
-        "GET /healthz HTTP/1.1\r\nhost: {admin}\r\nconnection: close\r\n\r\n"
-    )?;
+    write!(stream, "GET /healthz HTTP/1.1\r\nhost: {admin}\r\nconnection: close\r\n\r\n")?;
     // `HTTP/1.1 200`: nothing behind it matters.
     let (mut head, mut filled) = ([0_u8; 12], 0);
     while let Some(rest) = head.get_mut(filled..).filter(|rest| !rest.is_empty()) {

@@ -114,20 +114,12 @@ const ROOM_FOR_OURS: usize = 16;
 fn nominated(headers: &HeaderMap) -> Vec<String> {
     let values = headers.get_all(header::CONNECTION).iter();
     let names = values.flat_map(|value| value.as_bytes().split(|&b| b == b','));
-    names
-        .map(|name| String::from_utf8_lossy(name.trim_ascii()).to_ascii_lowercase())
-        .collect()
+    names.map(|name| String::from_utf8_lossy(name.trim_ascii()).to_ascii_lowercase()).collect()
 }
 
 fn is_any(name: &HeaderName, unwanted: &[&str]) -> bool {
     let name = spelled_plainly(name.as_str());
-    unwanted.iter().any(|&unwanted| {
-        if unwanted.ends_with('-') {
-            name.starts_with(unwanted)
-        } else {
-            name == unwanted
-        }
-    })
+    unwanted.iter().any(|&unwanted| if unwanted.ends_with('-') { name.starts_with(unwanted) } else { name == unwanted })
 }
 
 /// CGI-like servers read `X_Auth_Subject` and `X.Auth.Subject` as the same variable as `X-Auth-Subject` (CVE-2025-64484).
@@ -166,10 +158,7 @@ pub fn is_loop(headers: &HeaderMap) -> bool {
     let values = headers.get_all(header::VIA).iter();
     let mut hops = values.flat_map(|value| value.as_bytes().split(|&b| b == b','));
     hops.any(|hop| {
-        hop.split(u8::is_ascii_whitespace)
-            .filter(|part| !part.is_empty())
-            .nth(1)
-            == Some(PSEUDONYM.as_bytes())
+        hop.split(u8::is_ascii_whitespace).filter(|part| !part.is_empty()).nth(1) == Some(PSEUDONYM.as_bytes())
     })
 }
 
@@ -189,10 +178,7 @@ mod tests {
 
     fn map(fields: &[(&str, &str)]) -> HeaderMap {
         let pair = |(name, value): &(&str, &str)| {
-            (
-                HeaderName::from_bytes(name.as_bytes()).unwrap(),
-                HeaderValue::from_str(value).unwrap(),
-            )
+            (HeaderName::from_bytes(name.as_bytes()).unwrap(), HeaderValue::from_str(value).unwrap())
         };
         let mut map = HeaderMap::new();
         fields.iter().map(pair).for_each(|(name, value)| {
@@ -203,14 +189,9 @@ mod tests {
 
     #[test]
     fn identity_fields_end_here_in_every_spelling() {
-        for name in [
-            "x-auth-subject",
-            "X-Auth-Subject",
-            "x_auth_subject",
-            "x-auth_subject",
-            "x.auth.subject",
-            "X_AUTH-x",
-        ] {
+        for name in
+            ["x-auth-subject", "X-Auth-Subject", "x_auth_subject", "x-auth_subject", "x.auth.subject", "X_AUTH-x"]
+        {
             assert!(for_upstream(&map(&[(name, "mallory")])).is_empty(), "{name}");
         }
     }
@@ -228,10 +209,7 @@ mod tests {
         ]);
         let kept = for_upstream(&headers);
         assert_eq!(kept.get_all("accept").iter().collect::<Vec<_>>(), ["a", "b"]);
-        assert_eq!(
-            (kept.len(), &kept["mcp-param-a_b"]),
-            (3, &HeaderValue::from_static("kept"))
-        );
+        assert_eq!((kept.len(), &kept["mcp-param-a_b"]), (3, &HeaderValue::from_static("kept")));
     }
 
     #[test]

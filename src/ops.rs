@@ -118,7 +118,8 @@ impl Ops {
     /// Ready: every issuer has keys in force, and the gateway is not stopping.
     fn readiness(&self) -> Readiness<'_> {
         let draining = self.stop.is_cancelled();
-        let issuers: Vec<_> = self.issuers.iter().map(|(name, store)| IssuerReadiness::new(name, &store.status())).collect();
+        let issuers: Vec<_> =
+            self.issuers.iter().map(|(name, store)| IssuerReadiness::new(name, &store.status())).collect();
         Readiness { ready: !draining && issuers.iter().all(|issuer| issuer.ready), draining, issuers }
     }
 }

@@ -64,23 +64,23 @@ fn system_roots() -> RootCertStore {
 }
 
 fn add_file(roots: &mut RootCertStore, file: &Path) -> Result<(), TrustError> {
-    let unreadable = |source| TrustError::Unreadable {
-        file: file.to_owned(),
-        source,
-    };
+    let unreadable = |source| TrustError::Unreadable { file: file.to_owned(), source };
     let mut added = 0_usize;
     for certificate in CertificateDer::pem_file_iter(file).map_err(unreadable)? {
         let certificate = certificate.map_err(unreadable)?;
-        roots.add(certificate).map_err(|source| TrustError::Unusable {
-            file: file.to_owned(),
-            source,
-        })?;
+        roots.add(certificate).map_err(|source| TrustError::Unusable { file: file.to_owned(), source })?;
         added += 1;
     }
     if added == 0 {
         return Err(TrustError::Empty { file: file.to_owned() });
     }
     Ok(())
+}
+
+/// An error with all its causes: the outermost text ends where it becomes interesting ("error sending request").
+pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| text + ": " + &cause.to_string())
 }
 
 #[cfg(test)]
@@ -115,16 +115,10 @@ mod tests {
         let empty = file_with("# nothing here\n");
         let error = client_tls(Some(empty.path())).unwrap_err();
         assert!(matches!(error, TrustError::Empty { .. }), "{error}");
-        assert!(
-            error.to_string().starts_with(&*empty.path().to_string_lossy()),
-            "{error}"
-        );
+        assert!(error.to_string().starts_with(&*empty.path().to_string_lossy()), "{error}");
 
         let absent = client_tls(Some(Path::new("/nowhere/ca.pem"))).unwrap_err();
-        assert!(
-            absent.to_string().starts_with("/nowhere/ca.pem: cannot read"),
-            "{absent}"
-        );
+        assert!(absent.to_string().starts_with("/nowhere/ca.pem: cannot read"), "{absent}");
 
         let broken = file_with("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
         let error = client_tls(Some(broken.path())).unwrap_err();

@@ -33,10 +33,7 @@ fn mistakes(config: &Config) -> Vec<(String, String)> {
     let mut found = Vec::new();
     let mut check = |key: String, result: Result<(), String>| found.extend(result.err().map(|message| (key, message)));
     if let Some(tls) = &config.listen.tls {
-        check(
-            "listen.tls.certificate".into(),
-            certificates(&tls.certificate).map(drop),
-        );
+        check("listen.tls.certificate".into(), certificates(&tls.certificate).map(drop));
         check("listen.tls.key".into(), key_pair(tls));
         if let Some(client) = &tls.client {
             check("listen.tls.client_ca".into(), authorities(&client.ca));
@@ -71,16 +68,10 @@ fn key_pair(tls: &Tls) -> Result<(), String> {
     let provider: Arc<CryptoProvider> = rustls::crypto::aws_lc_rs::default_provider().into();
     match CertifiedKey::from_der(chain, key, &provider) {
         Ok(_) => Ok(()),
-        Err(rustls::Error::InconsistentKeys(_)) => Err(format!(
-            "{} is not the key of {}",
-            file.display(),
-            tls.certificate.display()
-        )),
-        Err(why) => Err(format!(
-            "{} and {} cannot be used: {why}",
-            file.display(),
-            tls.certificate.display()
-        )),
+        Err(rustls::Error::InconsistentKeys(_)) => {
+            Err(format!("{} is not the key of {}", file.display(), tls.certificate.display()))
+        }
+        Err(why) => Err(format!("{} and {} cannot be used: {why}", file.display(), tls.certificate.display())),
     }
 }
 

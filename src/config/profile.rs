@@ -162,11 +162,7 @@ pub(crate) const PROFILES: &[Profile] = &[
         ..LOOSE
     },
     // zitadel.com/docs, "Claims": the organization that owns the user is the tenant.
-    Profile {
-        name: "zitadel",
-        tenant: Some("urn:zitadel:iam:user:resourceowner:id"),
-        ..LOOSE
-    },
+    Profile { name: "zitadel", tenant: Some("urn:zitadel:iam:user:resourceowner:id"), ..LOOSE },
     // workos.com/docs/authkit, "Access token": no typ; permissions and the organization in claims of their own.
     Profile {
         name: "workos",
@@ -188,11 +184,7 @@ impl Profile {
             scopes: self.scopes.iter().map(|name| claim(name)).collect(),
             scopes_may_be_array: self.scopes_may_be_array,
             tenant: self.tenant.map(claim),
-            require: self
-                .require
-                .iter()
-                .map(|(name, value)| (claim(name), (*value).to_owned()))
-                .collect(),
+            require: self.require.iter().map(|(name, value)| (claim(name), (*value).to_owned())).collect(),
             audience_when_absent: self.audience_when_absent.map(claim),
         }
     }
@@ -208,10 +200,7 @@ mod tests {
     use serde_json::json;
 
     fn find(path: &str, payload: &Value) -> Option<Value> {
-        ClaimPath::parse(path)
-            .unwrap()
-            .find(payload.as_object().unwrap())
-            .cloned()
+        ClaimPath::parse(path).unwrap().find(payload.as_object().unwrap()).cloned()
     }
 
     #[test]
@@ -234,11 +223,7 @@ mod tests {
             let claims = profile.claims();
             assert!(!claims.subject.is_empty() && !claims.client.is_empty() && !claims.scopes.is_empty());
             let named = claims.client.iter().chain(&claims.scopes).chain(&claims.tenant);
-            assert!(
-                named.into_iter().all(|path| ClaimPath::parse(&path.text).is_ok()),
-                "{}",
-                profile.name
-            );
+            assert!(named.into_iter().all(|path| ClaimPath::parse(&path.text).is_ok()), "{}", profile.name);
             assert!(!profile.algorithms.is_empty() && !profile.token_types.is_empty());
             assert!(profile.token_types.iter().all(|typ| *typ == typ.to_lowercase()));
         }
@@ -246,11 +231,7 @@ mod tests {
 
     #[test]
     fn only_cognito_does_without_an_audience() {
-        let without: Vec<&str> = PROFILES
-            .iter()
-            .filter(|p| p.audience_when_absent.is_some())
-            .map(|p| p.name)
-            .collect();
+        let without: Vec<&str> = PROFILES.iter().filter(|p| p.audience_when_absent.is_some()).map(|p| p.name).collect();
         assert_eq!(without, ["cognito"]);
     }
 }

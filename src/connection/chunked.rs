@@ -112,8 +112,22 @@ mod tests {
     #[test]
     fn f5_sizes_and_terminators_that_are_none() {
         let bad = [
-            "0x4\r\n", "+4\r\n", "-4\r\n", " 4\r\n", "4 \r\n", "\r\n", "g\r\n", "4\n", "4\rx", "4\r\nwikix\r\n", "4\r\nwiki\n",
-            "ffffffffffffffff\r\n", "0\r\n\n", "0\r\nA: b\n", ";x\r\n", "4;\0\r\n",
+            "0x4\r\n",
+            "+4\r\n",
+            "-4\r\n",
+            " 4\r\n",
+            "4 \r\n",
+            "\r\n",
+            "g\r\n",
+            "4\n",
+            "4\rx",
+            "4\r\nwikix\r\n",
+            "4\r\nwiki\n",
+            "ffffffffffffffff\r\n",
+            "0\r\n\n",
+            "0\r\nA: b\n",
+            ";x\r\n",
+            "4;\0\r\n",
         ];
         for text in bad {
             assert_eq!(Chunked::new().advance(text.as_bytes()), Err(Malformed), "{text:?}");

@@ -72,7 +72,17 @@ enum Place {
 
 impl<S: AsyncRead + Unpin> Guard<S> {
     pub(crate) fn new(stream: S, bounds: HeadBounds, refused: Arc<Refused>) -> Self {
-        Self { stream, bounds, refused, heads: 0, buffer: BytesMut::new(), released: 0, searched: 0, place: Place::Head, timer: None }
+        Self {
+            stream,
+            bounds,
+            refused,
+            heads: 0,
+            buffer: BytesMut::new(),
+            released: 0,
+            searched: 0,
+            place: Place::Head,
+            timer: None,
+        }
     }
 
     /// Judges what is in the buffer; afterwards either something is released or more must be read.
@@ -96,8 +106,11 @@ impl<S: AsyncRead + Unpin> Guard<S> {
                         self.place = Place::Head;
                     }
                 }
-                Place::Head if !self.judge_head() => return Ok(()),
-                Place::Head => {}
+                Place::Head => {
+                    if !self.judge_head() {
+                        return Ok(());
+                    }
+                }
             }
         }
         Ok(())
@@ -225,7 +238,11 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Guard<S> {
         Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 
-    fn poll_write_vectored(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write_vectored(cx, bytes)
     }
 

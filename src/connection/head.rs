@@ -65,7 +65,8 @@ fn judge_request_line(line: &[u8]) -> Result<bool, Fault> {
         return Err(Fault::TargetSize);
     }
     let mut parts = line.split(|&b| b == b' ');
-    let (Some(method), Some(target), Some(version), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
+    let (Some(method), Some(target), Some(version), None) = (parts.next(), parts.next(), parts.next(), parts.next())
+    else {
         return Err(Fault::Syntax);
     };
     let visible = target.iter().all(|b| (0x21..=0x7e).contains(b));
@@ -166,7 +167,16 @@ mod tests {
         for fields in framing {
             assert_eq!(judged(fields), Err(Fault::Framing), "{fields:?}");
         }
-        for coding in ["gzip, chunked", "chunked, chunked", "\"chunked\"", "chunked;q=1", "identity", "", "xchunked", "chunked\x0b"] {
+        for coding in [
+            "gzip, chunked",
+            "chunked, chunked",
+            "\"chunked\"",
+            "chunked;q=1",
+            "identity",
+            "",
+            "xchunked",
+            "chunked\x0b",
+        ] {
             assert!(judged(&format!("Transfer-Encoding: {coding}\r\n")).is_err(), "{coding:?}");
         }
         assert_eq!(judge(b"POST / HTTP/1.0\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"), Err(Fault::Framing));
@@ -174,11 +184,30 @@ mod tests {
 
     #[test]
     fn f8_lines_that_are_no_lines() {
-        let bad = ["A : b\r\n", " a: b\r\n", "a: b\r\n c\r\n", "a\r\n", ": b\r\n", "a: b\rc\r\n", "a: b\nc: d\r\n", "a: \0\r\n", "a: \x7f\r\n", "é: b\r\n"];
+        let bad = [
+            "A : b\r\n",
+            " a: b\r\n",
+            "a: b\r\n c\r\n",
+            "a\r\n",
+            ": b\r\n",
+            "a: b\rc\r\n",
+            "a: b\nc: d\r\n",
+            "a: \0\r\n",
+            "a: \x7f\r\n",
+            "é: b\r\n",
+        ];
         for line in bad {
             assert_eq!(judged(line), Err(Fault::Syntax), "{line:?}");
         }
-        let lines = ["GET  / HTTP/1.1", "GET /", "GET / HTTP/1.1 ", " GET / HTTP/1.1", "GET /a b HTTP/1.1", "G(T / HTTP/1.1", "GET /\u{80} HTTP/1.1"];
+        let lines = [
+            "GET  / HTTP/1.1",
+            "GET /",
+            "GET / HTTP/1.1 ",
+            " GET / HTTP/1.1",
+            "GET /a b HTTP/1.1",
+            "G(T / HTTP/1.1",
+            "GET /\u{80} HTTP/1.1",
+        ];
         for line in lines {
             assert_eq!(judge(format!("{line}\r\nHost: h\r\n\r\n").as_bytes()), Err(Fault::Syntax), "{line:?}");
         }
@@ -188,7 +217,11 @@ mod tests {
     fn f9_f10_host_and_version() {
         assert_eq!(judge(b"GET / HTTP/1.1\r\n\r\n"), Err(Fault::Host));
         for host in ["h\r\nHost: h", "", "h/x", "u@h", "h:port", "h h", "h,h"] {
-            assert_eq!(judge(format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n").as_bytes()), Err(Fault::Host), "{host:?}");
+            assert_eq!(
+                judge(format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n").as_bytes()),
+                Err(Fault::Host),
+                "{host:?}"
+            );
         }
         for version in ["HTTP/9.9", "HTTP/2.0", "HTTP/1.2", "HTTP/1"] {
             assert_eq!(judge(format!("GET / {version}\r\nHost: h\r\n\r\n").as_bytes()), Err(Fault::Version));

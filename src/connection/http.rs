@@ -160,7 +160,8 @@ impl Connections {
         let patience = self.limits.idle_timeout;
         loop {
             let now = tokio::time::Instant::now();
-            let rest = activity.idle_since().map_or(patience, |since| (since + patience).saturating_duration_since(now));
+            let rest =
+                activity.idle_since().map_or(patience, |since| (since + patience).saturating_duration_since(now));
             if rest.is_zero() {
                 return;
             }

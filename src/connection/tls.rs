@@ -55,7 +55,9 @@ pub fn server_config(tls: &Tls) -> Result<ServerConfig, TlsError> {
     let key = PrivateKeyDer::from_pem_file(&tls.key)
         .map_err(|source| TlsError::Unreadable { file: tls.key.clone(), source })?;
     let provider = Arc::new(aws_lc_rs::default_provider());
-    let builder = ServerConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions().map_err(unusable)?;
+    let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()
+        .map_err(unusable)?;
     let builder = match &tls.client {
         None => builder.with_no_client_auth(),
         Some(client) => builder.with_client_cert_verifier(client_verifier(client, provider)?),
@@ -70,8 +72,7 @@ pub fn server_config(tls: &Tls) -> Result<ServerConfig, TlsError> {
 
 fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let unreadable = |source| TlsError::Unreadable { file: file.to_owned(), source };
-    let certificates: Vec<_> =
-        CertificateDer::pem_file_iter(file).and_then(Iterator::collect).map_err(unreadable)?;
+    let certificates: Vec<_> = CertificateDer::pem_file_iter(file).and_then(Iterator::collect).map_err(unreadable)?;
     if certificates.is_empty() { Err(TlsError::Empty { file: file.to_owned() }) } else { Ok(certificates) }
 }
 

@@ -140,31 +140,17 @@ mod tests {
             r#"{"issuer":"https://evil.test","issuer":"https://idp.test","jwks_uri":"https://idp.test/jwks"}"#,
             r#"{"issuer":"https://idp.test","jwks_uri":"/jwks"}"#,
         ] {
-            assert_eq!(
-                jwks_uri(bad.as_bytes(), &configured).unwrap_err().reason(),
-                "issuer.metadata",
-                "{bad}"
-            );
+            assert_eq!(jwks_uri(bad.as_bytes(), &configured).unwrap_err().reason(), "issuer.metadata", "{bad}");
         }
     }
 
     #[test]
     fn loopback_is_this_machine_only() {
         let loopback = |text: &str| is_loopback(&Url::parse(text).unwrap());
-        for yes in [
-            "http://127.0.0.1:1/",
-            "http://127.9.9.9/",
-            "http://[::1]:80/",
-            "http://LOCALHOST/",
-        ] {
+        for yes in ["http://127.0.0.1:1/", "http://127.9.9.9/", "http://[::1]:80/", "http://LOCALHOST/"] {
             assert!(loopback(yes), "{yes}");
         }
-        for no in [
-            "http://localhost.evil.test/",
-            "http://10.0.0.1/",
-            "http://[::ffff:10.0.0.1]/",
-            "http://0.0.0.0/",
-        ] {
+        for no in ["http://localhost.evil.test/", "http://10.0.0.1/", "http://[::ffff:10.0.0.1]/", "http://0.0.0.0/"] {
             assert!(!loopback(no), "{no}");
         }
     }

@@ -1,6 +1,5 @@
 //! Downloads an issuer's key set, found by discovery where the configuration does not say where it is.
 
-use std::error::Error as _;
 use std::time::{Duration, SystemTime};
 
 use http::header::{ACCEPT, HeaderValue};
@@ -13,7 +12,7 @@ use super::jwks::{KeySet, KeySetError, Parsed};
 use super::pace;
 use crate::config::{IssuerConfig, KeyRules};
 use crate::names::Issuer;
-use crate::trust::{TrustError, client_tls};
+use crate::trust::{self, TrustError, client_tls};
 
 /// Far more than 100 keys with certificate chains need (threat K17).
 const MAX_KEY_SET_BYTES: usize = 512 * 1024;
@@ -44,7 +43,7 @@ pub(super) struct Fetched {
 /// Why there is no key set. For the log; clients only ever see a 503.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum FetchError {
-    #[error("{}", chain(.0))]
+    #[error("{}", trust::chain(.0))]
     Transport(#[from] reqwest::Error),
     #[error("no complete answer within {} ms", .0.as_millis())]
     Timeout(Duration),
@@ -79,18 +78,6 @@ impl FetchError {
     }
 }
 
-/// The whole chain: reqwest's own text ends where it becomes interesting ("error sending request").
-fn chain(error: &reqwest::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
-}
-
 impl Source {
     pub(super) fn new(config: &IssuerConfig) -> Result<Self, TrustError> {
         Ok(Self {
@@ -117,11 +104,9 @@ impl Source {
         };
         let (headers, body) = self.download(&found_at, MAX_KEY_SET_BYTES).await?;
         match KeySet::parse(&body) {
-            Ok(parsed) => Ok(Fetched {
-                parsed,
-                found_at,
-                fresh_for: pace::fresh_for(&headers, &self.rules, SystemTime::now()),
-            }),
+            Ok(parsed) => {
+                Ok(Fetched { parsed, found_at, fresh_for: pace::fresh_for(&headers, &self.rules, SystemTime::now()) })
+            }
             Err(error) => Err(FetchError::KeySet { url: found_at, error }),
         }
     }
@@ -145,10 +130,7 @@ impl Source {
 
     async fn load_metadata(&self, location: &Url) -> Result<Url, FetchError> {
         let (_, body) = self.download(location, MAX_METADATA_BYTES).await?;
-        discovery::jwks_uri(&body, &self.issuer).map_err(|error| FetchError::Discovery {
-            url: location.clone(),
-            error,
-        })
+        discovery::jwks_uri(&body, &self.issuer).map_err(|error| FetchError::Discovery { url: location.clone(), error })
     }
 
     /// Reads piece by piece and stops at the limit, whatever length the answer declares.
@@ -156,10 +138,7 @@ impl Source {
         if !self.permits(url) {
             return Err(FetchError::Insecure(url.clone()));
         }
-        let too_large = || FetchError::TooLarge {
-            url: url.clone(),
-            limit,
-        };
+        let too_large = || FetchError::TooLarge { url: url.clone(), limit };
         let mut response = self.client.get(url.clone()).send().await?;
         check_status(url, response.status())?;
         if response.content_length().is_some_and(|length| length > limit as u64) {
@@ -185,14 +164,7 @@ impl Source {
 }
 
 fn tells_less(failure: &FetchError) -> bool {
-    matches!(
-        failure,
-        FetchError::NoDiscovery
-            | FetchError::Status {
-                status: StatusCode::NOT_FOUND,
-                ..
-            }
-    )
+    matches!(failure, FetchError::NoDiscovery | FetchError::Status { status: StatusCode::NOT_FOUND, .. })
 }
 
 fn check_status(url: &Url, status: StatusCode) -> Result<(), FetchError> {
@@ -207,10 +179,8 @@ fn check_status(url: &Url, status: StatusCode) -> Result<(), FetchError> {
 /// The one place that builds an HTTP client: no redirects (SSRF, threat K19), no proxy from the environment, no cookies,
 /// every wait bounded.
 fn client(config: &IssuerConfig) -> Result<reqwest::Client, TrustError> {
-    let accept = HeaderMap::from_iter([(
-        ACCEPT,
-        HeaderValue::from_static("application/json, application/jwk-set+json"),
-    )]);
+    let accept =
+        HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static("application/json, application/jwk-set+json"))]);
     let client = reqwest::Client::builder()
         .tls_backend_preconfigured(client_tls(config.ca.as_deref())?)
         .https_only(!config.insecure_http)
@@ -279,10 +249,7 @@ mod tests {
 
         let refused = Source::new(&config).unwrap().fetch(None).await.unwrap_err();
         assert_eq!(refused.reason(), "jwks.fetch_failed");
-        assert!(
-            refused.to_string().contains("certificate"),
-            "the log tells the cause: {refused}"
-        );
+        assert!(refused.to_string().contains("certificate"), "the log tells the cause: {refused}");
 
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(pem.as_bytes()).unwrap();

@@ -91,19 +91,13 @@ mod tests {
     fn cache_headers_are_followed_inside_the_bounds() {
         assert_eq!(seconds(&[(CACHE_CONTROL, "public, Max-Age=600, must-revalidate")]), 600);
         assert_eq!(seconds(&[(CACHE_CONTROL, "max-age=\"600\"")]), 600);
-        assert_eq!(
-            seconds(&[(CACHE_CONTROL, "public"), (CACHE_CONTROL, "max-age=600")]),
-            600
-        );
+        assert_eq!(seconds(&[(CACHE_CONTROL, "public"), (CACHE_CONTROL, "max-age=600")]), 600);
         assert_eq!(seconds(&[(CACHE_CONTROL, "max-age=600"), (AGE, "100")]), 500);
         assert_eq!(seconds(&[(CACHE_CONTROL, "max-age=1")]), 10);
         assert_eq!(seconds(&[(CACHE_CONTROL, "max-age=99999999")]), 3600);
         assert_eq!(seconds(&[(EXPIRES, "Sun, 22 Nov 2026 08:20:00 GMT")]), 1200);
         assert_eq!(
-            seconds(&[
-                (EXPIRES, "Sun, 22 Nov 2026 08:20:00 GMT"),
-                (DATE, "Sun, 22 Nov 2026 08:10:00 GMT")
-            ]),
+            seconds(&[(EXPIRES, "Sun, 22 Nov 2026 08:20:00 GMT"), (DATE, "Sun, 22 Nov 2026 08:10:00 GMT")]),
             600
         );
     }
@@ -132,10 +126,7 @@ mod tests {
         for failures in [0, 1, 3, 20, u32::MAX] {
             for random in [0, 1, 499, 999, u64::MAX] {
                 let wait = back_off(failures, random);
-                assert!(
-                    (FIRST_BACK_OFF..=LAST_BACK_OFF).contains(&wait),
-                    "{failures} {random} {wait:?}"
-                );
+                assert!((FIRST_BACK_OFF..=LAST_BACK_OFF).contains(&wait), "{failures} {random} {wait:?}");
             }
         }
         assert!(back_off(7, 999) < Duration::from_secs(31));

@@ -27,9 +27,7 @@ impl Report {
     /// Warns when the failure is new, of another kind, or was last told a minute ago.
     pub(super) fn failed(&mut self, issuer: &Issuer, error: &FetchError, retry_in: Duration, now: Instant) {
         let reason = error.reason();
-        let told = self
-            .failing
-            .is_some_and(|(last, at)| last == reason && now.duration_since(at) < REPEAT);
+        let told = self.failing.is_some_and(|(last, at)| last == reason && now.duration_since(at) < REPEAT);
         if told {
             debug!(event = "jwks.fetch_failed", %issuer, reason, %error, ?retry_in);
             return;
@@ -55,10 +53,7 @@ impl Report {
     /// Remembers just the keys of the newest set: as many as one set may hold.
     fn not_yet_told<'a>(&mut self, skipped: &'a [SkippedKey]) -> Vec<&'a SkippedKey> {
         let name = |key: &SkippedKey| (key.kid.clone(), key.reason);
-        let new = skipped
-            .iter()
-            .filter(|key| !self.skipped.contains(&name(key)))
-            .collect();
+        let new = skipped.iter().filter(|key| !self.skipped.contains(&name(key))).collect();
         self.skipped = skipped.iter().map(name).collect();
         new
     }
@@ -70,10 +65,7 @@ mod tests {
 
     #[test]
     fn a_key_that_cannot_be_used_is_told_once() {
-        let key = |kid: &str| SkippedKey {
-            kid: Some(kid.into()),
-            reason: "key.weak",
-        };
+        let key = |kid: &str| SkippedKey { kid: Some(kid.into()), reason: "key.weak" };
         let mut report = Report::default();
         assert_eq!(report.not_yet_told(&[key("a"), key("b")]).len(), 2);
         assert_eq!(report.not_yet_told(&[key("a"), key("b"), key("c")]), [&key("c")]);

@@ -68,11 +68,7 @@ impl TestIssuer {
                 connections.spawn(serve(stream, Arc::clone(&state)));
             }
         });
-        Self {
-            address,
-            shared,
-            _tasks: tasks,
-        }
+        Self { address, shared, _tasks: tasks }
     }
 
     /// With these keys at `/jwks`.
@@ -160,9 +156,7 @@ impl TestKey {
 
     pub(crate) fn sign(&self, claims: &Value) -> String {
         let header = json!({ "alg": "EdDSA", "typ": "at+jwt", "kid": self.kid });
-        let message = [header.to_string(), claims.to_string()]
-            .map(|part| BASE64.encode(part))
-            .join(".");
+        let message = [header.to_string(), claims.to_string()].map(|part| BASE64.encode(part)).join(".");
         let signature = BASE64.encode(self.pair.sign(message.as_bytes()));
         format!("{message}.{signature}")
     }

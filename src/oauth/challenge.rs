@@ -45,10 +45,7 @@ impl Challenges {
         match error {
             ChallengeError::InvalidRequest => text.push_str("invalid_request\", "),
             ChallengeError::InvalidToken(description) => {
-                push(
-                    &mut text,
-                    format_args!("invalid_token\", error_description=\"{description}\", "),
-                );
+                text.push_str(&format!("invalid_token\", error_description=\"{description}\", "));
                 self.push_scope(&mut text);
             }
             ChallengeError::InsufficientScope => {
@@ -70,10 +67,7 @@ impl Challenges {
     }
 
     fn push_metadata(&self, text: &mut String, tenant: Option<&TenantId>) {
-        push(
-            text,
-            format_args!("resource_metadata=\"{}\"", self.resource.metadata_url(tenant)),
-        );
+        text.push_str(&format!("resource_metadata=\"{}\"", self.resource.metadata_url(tenant)));
     }
 }
 
@@ -96,10 +90,7 @@ mod tests {
         let tenant = TenantId::parse("acme").unwrap();
         let challenges = challenges(&["a", "b"]);
         let cases = [
-            (
-                challenges.plain(Some(&tenant)),
-                format!("Bearer scope=\"a b\", {METADATA}"),
-            ),
+            (challenges.plain(Some(&tenant)), format!("Bearer scope=\"a b\", {METADATA}")),
             (
                 challenges.error(ChallengeError::InvalidRequest, Some(&tenant)),
                 format!("Bearer error=\"invalid_request\", {METADATA}"),
@@ -123,9 +114,6 @@ mod tests {
     #[test]
     fn a_route_without_scopes_asks_for_none() {
         let tenant = TenantId::parse("acme").unwrap();
-        assert_eq!(
-            challenges(&[]).plain(Some(&tenant)).to_str().unwrap(),
-            format!("Bearer {METADATA}")
-        );
+        assert_eq!(challenges(&[]).plain(Some(&tenant)).to_str().unwrap(), format!("Bearer {METADATA}"));
     }
 }

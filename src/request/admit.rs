@@ -87,8 +87,8 @@ impl RouteLimits {
                 QuotaRule::Rate { requests, window, burst } => {
                     let name = name_of(&limit.per);
                     policies.push(format!("\"{name}\";q={requests};w={}", whole_seconds(window)));
-                    let limiter = RateLimiter::new(quota(requests, window, burst), BoundedStore::new(MAX_KEYS), DefaultClock::default())
-                        .with_middleware();
+                    let (quota, store) = (quota(requests, window, burst), BoundedStore::new(MAX_KEYS));
+                    let limiter = RateLimiter::new(quota, store, DefaultClock::default());
                     compiled.rates.push(Rate { name, per: limit.per.clone(), limiter });
                 }
                 QuotaRule::Streams(most) => compiled.streams.push(Streams::new(limit.per.clone(), most)),
@@ -105,7 +105,8 @@ impl RouteLimits {
     pub(crate) fn admit(&self, entitled: Entitled, fields: &mut RateFields) -> Result<Admission, Rejection> {
         fields.policy.clone_from(&self.policy);
         self.charge(entitled.identity(), fields)?;
-        let permits = self.streams.iter().map(|streams| streams.take(self.hasher.key(&streams.per, entitled.identity())));
+        let permits =
+            self.streams.iter().map(|streams| streams.take(self.hasher.key(&streams.per, entitled.identity())));
         let streams = permits.collect::<Option<_>>().ok_or(Rejection::StreamLimit { retry_after: STREAM_RETRY })?;
         Ok(Admission { entitled, _streams: streams })
     }

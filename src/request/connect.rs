@@ -32,7 +32,11 @@ impl TimedConnector {
         let mut http = HttpConnector::new();
         http.enforce_http(false);
         http.set_nodelay(true);
-        let inner = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_all_versions().wrap_connector(http);
+        let inner = HttpsConnectorBuilder::new()
+            .with_tls_config(tls)
+            .https_or_http()
+            .enable_all_versions()
+            .wrap_connector(http);
         Self { inner, patience }
     }
 }
@@ -48,8 +52,8 @@ impl Service<Uri> for TimedConnector {
 
     fn call(&mut self, target: Uri) -> Self::Future {
         let (connecting, patience) = (self.inner.call(target), self.patience);
-        Box::pin(async move {
-            tokio::time::timeout(patience, connecting).await.map_err(|_| ConnectTimedOut(patience))?
-        })
+        Box::pin(
+            async move { tokio::time::timeout(patience, connecting).await.map_err(|_| ConnectTimedOut(patience))? },
+        )
     }
 }

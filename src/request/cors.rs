@@ -58,8 +58,11 @@ pub(crate) fn expose(origin: Option<HeaderValue>, has_origins: bool, headers: &m
 }
 
 fn allowed_headers(request: &HeaderMap) -> HeaderValue {
-    let requested = request.get_all(header::ACCESS_CONTROL_REQUEST_HEADERS).iter().filter_map(|value| value.to_str().ok());
-    let names = requested.flat_map(|value| value.split(',')).filter_map(|name| HeaderName::from_bytes(name.trim().as_bytes()).ok());
+    let requested =
+        request.get_all(header::ACCESS_CONTROL_REQUEST_HEADERS).iter().filter_map(|value| value.to_str().ok());
+    let names = requested
+        .flat_map(|value| value.split(','))
+        .filter_map(|name| HeaderName::from_bytes(name.trim().as_bytes()).ok());
     let parameters = names.filter(|name| name.as_str().starts_with("mcp-param-")).take(MAX_PARAMETERS);
     let allowed = parameters.fold(ALLOWED_HEADERS.to_owned(), |allowed, name| allowed + ", " + name.as_str());
     crate::headers::from_ascii(allowed)
@@ -72,7 +75,8 @@ mod tests {
     #[test]
     fn only_requested_parameters_join_the_allowed_headers() {
         let mut request = HeaderMap::new();
-        request.insert(header::ACCESS_CONTROL_REQUEST_HEADERS, HeaderValue::from_static("x-evil, Mcp-Param-Region,b@d"));
+        request
+            .insert(header::ACCESS_CONTROL_REQUEST_HEADERS, HeaderValue::from_static("x-evil, Mcp-Param-Region,b@d"));
         let allowed = allowed_headers(&request);
         let allowed = allowed.to_str().unwrap();
         assert!(allowed.ends_with("tracestate, mcp-param-region") && !allowed.contains("evil"));

@@ -53,12 +53,15 @@ impl EndpointRewriter {
     fn rewrite(&self, event: &[u8]) -> Result<Option<String>, RelayError> {
         let text = std::str::from_utf8(event).map_err(|_| RelayError::ForeignEndpoint)?;
         let field = |name: &str| {
-            text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(|value| value.strip_prefix(' ').unwrap_or(value))
+            text.lines()
+                .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))
+                .map(|value| value.strip_prefix(' ').unwrap_or(value))
         };
         if field("event") != Some("endpoint") {
             return Ok(None);
         }
-        let announced = field("data").and_then(|data| self.stream.join(data).ok()).ok_or(RelayError::ForeignEndpoint)?;
+        let announced =
+            field("data").and_then(|data| self.stream.join(data).ok()).ok_or(RelayError::ForeignEndpoint)?;
         if announced.origin() != self.messages.origin() || announced.path() != self.messages.path() {
             return Err(RelayError::ForeignEndpoint);
         }
@@ -79,7 +82,12 @@ mod tests {
 
     fn rewriter() -> EndpointRewriter {
         let uri = |text: &str| text.parse::<Uri>().unwrap();
-        EndpointRewriter::new(&uri("http://127.0.0.1:3101/sse"), &uri("http://127.0.0.1:3101/message"), "/notes/sse".into()).unwrap()
+        EndpointRewriter::new(
+            &uri("http://127.0.0.1:3101/sse"),
+            &uri("http://127.0.0.1:3101/message"),
+            "/notes/sse".into(),
+        )
+        .unwrap()
     }
 
     #[test]
@@ -96,7 +104,12 @@ mod tests {
 
     #[test]
     fn an_endpoint_elsewhere_ends_the_stream() {
-        for data in ["https://evil.example/message?x", "//evil.example/message", "/admin?sessionId=1", "http://127.0.0.1:1/message"] {
+        for data in [
+            "https://evil.example/message?x",
+            "//evil.example/message",
+            "/admin?sessionId=1",
+            "http://127.0.0.1:1/message",
+        ] {
             let event = format!("event: endpoint\r\ndata: {data}\r\n\r\n");
             assert_eq!(rewriter().feed(event.into()), Err(RelayError::ForeignEndpoint), "{data}");
         }

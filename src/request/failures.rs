@@ -29,12 +29,7 @@ impl FailureBudget {
     /// `failures` at once, and as many again in every `window`.
     pub(crate) fn new(failures: NonZeroU32, window: Duration, started: Instant) -> Self {
         let window = nanoseconds(window).max(1);
-        Self {
-            window,
-            cost: (window / u64::from(failures.get())).max(1),
-            started,
-            debts: Cache::new(MAX_NETWORKS),
-        }
+        Self { window, cost: (window / u64::from(failures.get())).max(1), started, debts: Cache::new(MAX_NETWORKS) }
     }
 
     /// Whether the address has budget left; if not, after what time it has again.
@@ -53,12 +48,7 @@ impl FailureBudget {
     pub(crate) fn charge(&self, peer: IpAddr, now: Instant) {
         let now = self.clock(now);
         // Requests that were let in together cannot push the debt over the whole budget.
-        let add = |paid_at: u64| {
-            paid_at
-                .max(now)
-                .saturating_add(self.cost)
-                .min(now.saturating_add(self.window))
-        };
+        let add = |paid_at: u64| paid_at.max(now).saturating_add(self.cost).min(now.saturating_add(self.window));
         let entry = self.debts.entry(&network(peer), None, |_, paid_at| {
             *paid_at = add(*paid_at);
             EntryAction::Retain(())
@@ -109,11 +99,7 @@ mod tests {
             budget.charge(peer, start);
         }
         assert_eq!(budget.check(peer, start), Err(Duration::from_secs(6)));
-        assert_eq!(
-            budget.check(address("192.0.2.2"), start),
-            Ok(()),
-            "a neighbour's budget is its own"
-        );
+        assert_eq!(budget.check(address("192.0.2.2"), start), Ok(()), "a neighbour's budget is its own");
 
         let later = start + Duration::from_secs(6);
         assert_eq!(budget.check(peer, later), Ok(()));
@@ -135,10 +121,7 @@ mod tests {
     #[test]
     fn ipv6_senders_count_by_their_network_and_mapped_ipv4_as_ipv4() {
         assert_eq!(network(address("2001:db8:1:2:3:4:5:6")), address("2001:db8:1:2::"));
-        assert_eq!(
-            network(address("2001:db8:1:2::")),
-            network(address("2001:db8:1:2:ffff::1"))
-        );
+        assert_eq!(network(address("2001:db8:1:2::")), network(address("2001:db8:1:2:ffff::1")));
         assert_ne!(network(address("2001:db8:1:2::1")), network(address("2001:db8:1:3::1")));
         assert_eq!(network(address("::ffff:192.0.2.1")), address("192.0.2.1"));
         assert_eq!(network(address("192.0.2.1")), address("192.0.2.1"));
@@ -151,10 +134,6 @@ mod tests {
             budget.charge(IpAddr::from(number.to_be_bytes()), start);
         }
         assert!(budget.debts.len() <= MAX_NETWORKS);
-        assert!(
-            budget.debts.memory_used().total() < 16 * 1024 * 1024,
-            "{:?}",
-            budget.debts.memory_used()
-        );
+        assert!(budget.debts.memory_used().total() < 16 * 1024 * 1024, "{:?}", budget.debts.memory_used());
     }
 }

@@ -190,7 +190,7 @@ fn relay(
     let relay = Relay::new(body, pace, ending, rewriter, (permit.into_admission(), slot));
     let mut reply = Response::new(ReplyBody::upstream(relay));
     *reply.status_mut() = head.status;
-    *reply.headers_mut() = for_client(head.headers);
+    *reply.headers_mut() = for_client(&head.headers);
     if rewritten {
         reply.headers_mut().remove(header::CONTENT_LENGTH);
     }

@@ -19,10 +19,7 @@ pub(crate) struct BoundedStore {
 impl BoundedStore {
     /// Holds about `capacity` keys.
     pub(crate) fn new(capacity: usize) -> Self {
-        Self {
-            shards: std::array::from_fn(|_| Mutex::default()),
-            capacity_per_shard: capacity.div_ceil(SHARDS).max(1),
-        }
+        Self { shards: std::array::from_fn(|_| Mutex::default()), capacity_per_shard: capacity.div_ceil(SHARDS).max(1) }
     }
 
     #[cfg(test)]

@@ -34,7 +34,10 @@ pub(crate) fn inspect(parts: &Parts, body: Option<&impl Body>, limit: u64) -> Re
 fn is_plain_json(headers: &HeaderMap) -> bool {
     let mut types = headers.get_all(header::CONTENT_TYPE).iter();
     let (Some(media_type), None) = (types.next(), types.next()) else { return false };
-    let coded = headers.get_all(header::CONTENT_ENCODING).iter().any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity"));
+    let coded = headers
+        .get_all(header::CONTENT_ENCODING)
+        .iter()
+        .any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity"));
     !coded && media_type.to_str().is_ok_and(is_json_media_type)
 }
 
@@ -55,11 +58,23 @@ mod tests {
 
     #[test]
     fn json_in_utf_8_and_nothing_else() {
-        let good = ["application/json", "Application/JSON; charset=UTF-8", "application/json;charset=\"utf-8\"", "application/json;"];
+        let good = [
+            "application/json",
+            "Application/JSON; charset=UTF-8",
+            "application/json;charset=\"utf-8\"",
+            "application/json;",
+        ];
         for text in good {
             assert!(is_json_media_type(text), "{text}");
         }
-        let bad = ["", "text/plain", "application/json-rpc", "application/json; charset=utf-16", "application/jsonx", "text/json"];
+        let bad = [
+            "",
+            "text/plain",
+            "application/json-rpc",
+            "application/json; charset=utf-16",
+            "application/jsonx",
+            "text/json",
+        ];
         for text in bad {
             assert!(!is_json_media_type(text), "{text}");
         }

@@ -22,9 +22,10 @@ mod trace;
 mod upload;
 mod verified;
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-use http::header::HeaderMap;
+use futures_util::FutureExt as _;
 use http::request::Parts;
 use http::{Request, Response};
 use http_body::Body as _;
@@ -70,12 +71,9 @@ impl Handler {
     /// Answers one request. Never fails: a rejection is a response too.
     pub(crate) async fn handle(&self, peer: &Peer, request: Request<Incoming>) -> Response<ReplyBody> {
         let mut audit = Audit::begin(peer, &request);
-        let (parts, body) = request.into_parts();
-        let mut response = match self.routes.find(peer, &parts) {
-            Ok(Found::Document(response)) => response,
-            Ok(Found::Route(route, tenant)) => self.on_route(route, tenant, peer, (parts, body), &mut audit).await,
-            Err(rejection) => refuse(rejection, None, &mut audit),
-        };
+        // Threat O8: a bug costs one request, not the connection of others.
+        let answered = AssertUnwindSafe(self.answer(peer, request, &mut audit)).catch_unwind().await;
+        let mut response = answered.unwrap_or_else(|_| refuse(Rejection::Internal, None, &mut audit));
         response.headers_mut().insert(X_REQUEST_ID, visible(audit.request_id()));
         audit.finish(response)
     }
@@ -86,6 +84,18 @@ impl Handler {
         let mut response = refuse(Rejection::Http(fault), None, &mut audit);
         response.headers_mut().insert(X_REQUEST_ID, visible(audit.request_id()));
         audit.finish(response)
+    }
+
+    async fn answer(&self, peer: &Peer, request: Request<Incoming>, audit: &mut Audit) -> Response<ReplyBody> {
+        let (parts, body) = request.into_parts();
+        match self.routes.find(peer, &parts) {
+            Ok(Found::Document(response)) => response,
+            Ok(Found::Route(route, tenant)) => self.on_route(route, tenant, peer, (parts, body), audit).await,
+            Err(rejection) => {
+                self.drain(&parts, Some(body));
+                refuse(rejection, None, audit)
+            }
+        }
     }
 
     async fn on_route(
@@ -155,7 +165,8 @@ impl Handler {
 }
 
 fn refuse(rejection: Rejection, context: Option<&Context>, audit: &mut Audit) -> Response<ReplyBody> {
-    let (challenges, tenant) = context.map_or((None, None), |context| (Some(&context.route.challenges), context.tenant.as_ref()));
+    let (challenges, tenant) =
+        context.map_or((None, None), |context| (Some(&context.route.challenges), context.tenant.as_ref()));
     let response = rejection.response(audit.request_id(), challenges, tenant);
     audit.refused(rejection);
     response

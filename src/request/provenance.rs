@@ -52,7 +52,12 @@ pub(crate) fn provenance(peer: &Peer, headers: &HeaderMap, trusted: &[IpNet]) ->
     let believed = said.iter().rev().position(|hop| !is_trusted(*hop)).map_or(said.len(), |at| at + 1);
     let hops: Vec<IpAddr> = said.into_iter().rev().take(believed).rev().collect();
     let client = hops.first().copied().unwrap_or(address);
-    Provenance { client, peer: address, hops, secure: peer.secure || proto.is_some_and(|proto| proto.eq_ignore_ascii_case("https")) }
+    Provenance {
+        client,
+        peer: address,
+        hops,
+        secure: peer.secure || proto.is_some_and(|proto| proto.eq_ignore_ascii_case("https")),
+    }
 }
 
 /// Hops in the order in which they were written, up to the last one that can be read, and the nearest proxy's protocol.
@@ -69,7 +74,9 @@ fn said_by_proxies(headers: &HeaderMap) -> (Vec<IpAddr>, Option<String>) {
     match (elements.is_empty(), x_forwarded.is_empty()) {
         (true, _) => (x_hops, x_proto),
         (false, true) => (forwarded, proto),
-        (false, false) if forwarded == x_hops => (forwarded, proto.filter(|proto| x_proto.as_ref().is_none_or(|x| x == proto))),
+        (false, false) if forwarded == x_hops => {
+            (forwarded, proto.filter(|proto| x_proto.as_ref().is_none_or(|x| x == proto)))
+        }
         (false, false) => (Vec::new(), None),
     }
 }
@@ -132,20 +139,25 @@ mod tests {
 
     #[test]
     fn of_a_chain_only_what_trusted_hops_wrote_is_believed() {
-        let seen = see("10.0.0.1", &[("x-forwarded-for", "6.6.6.6, 192.0.2.1, 10.0.0.2"), ("x-forwarded-proto", "https")]);
+        let seen =
+            see("10.0.0.1", &[("x-forwarded-for", "6.6.6.6, 192.0.2.1, 10.0.0.2"), ("x-forwarded-proto", "https")]);
         assert_eq!((seen.client, seen.secure), ("192.0.2.1".parse().unwrap(), true));
         assert_eq!(seen.hops, addresses(&["192.0.2.1", "10.0.0.2"]));
     }
 
     #[test]
     fn forwarded_is_read_with_ports_and_brackets() {
-        let seen = see("10.0.0.1", &[("forwarded", "for=\"[2001:db8::1]:4711\";proto=https, for=10.1.1.1:80;proto=http")]);
+        let seen =
+            see("10.0.0.1", &[("forwarded", "for=\"[2001:db8::1]:4711\";proto=https, for=10.1.1.1:80;proto=http")]);
         assert_eq!((seen.client, seen.secure), ("2001:db8::1".parse().unwrap(), false));
     }
 
     #[test]
     fn an_unreadable_hop_hides_what_stands_before_it() {
-        assert_eq!(see("10.0.0.1", &[("x-forwarded-for", "1.1.1.1, unknown, 10.0.0.2")]).client, "10.0.0.2".parse::<IpAddr>().unwrap());
+        assert_eq!(
+            see("10.0.0.1", &[("x-forwarded-for", "1.1.1.1, unknown, 10.0.0.2")]).client,
+            "10.0.0.2".parse::<IpAddr>().unwrap()
+        );
     }
 
     #[test]

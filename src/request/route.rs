@@ -60,7 +60,8 @@ type Addressed<'a> = (&'a Arc<Route>, Option<TenantId>);
 impl Routes {
     /// Compiles the routes; reads the trust anchors of their upstreams.
     pub(crate) fn new(config: Vec<RouteConfig>, issuers: Vec<IssuerConfig>) -> Result<Self, TrustError> {
-        let routes = config.into_iter().enumerate().map(|(index, config)| Route::new(index, config, &issuers).map(Arc::new));
+        let routes =
+            config.into_iter().enumerate().map(|(index, config)| Route::new(index, config, &issuers).map(Arc::new));
         Ok(Self { routes: routes.collect::<Result<_, _>>()?, issuers })
     }
 
@@ -111,7 +112,9 @@ impl Routes {
             Some((*route, found.tenant.or_else(|| host_tenant.clone())))
         });
         let only = || match addressed {
-            [(route, tenant)] if path.is_empty() && !route.config.resource.has_tenant_in_path() => Some((*route, tenant.clone())),
+            [(route, tenant)] if path.is_empty() && !route.config.resource.has_tenant_in_path() => {
+                Some((*route, tenant.clone()))
+            }
             _ => None,
         };
         let (route, tenant) = exact.or_else(only).ok_or(Rejection::NoRoute { reason: "route.none" })?;
@@ -160,7 +163,9 @@ fn authority(request: &Parts) -> Result<&str, Rejection> {
     let is_h2 = request.version == http::Version::HTTP_2;
     match (request.uri.authority(), host) {
         _ if further.is_some() => Err(Rejection::Http(Fault::Host)),
-        (Some(target), Some(host)) if is_h2 && !target.as_str().eq_ignore_ascii_case(host) => Err(Rejection::Http(Fault::Host)),
+        (Some(target), Some(host)) if is_h2 && !target.as_str().eq_ignore_ascii_case(host) => {
+            Err(Rejection::Http(Fault::Host))
+        }
         (Some(target), _) => Ok(target.as_str()), // RFC 9112 §3.2.2: the absolute form beats Host
         (None, Some(host)) => Ok(host),
         (None, None) => Err(Rejection::Http(Fault::Host)),
@@ -169,7 +174,9 @@ fn authority(request: &Parts) -> Result<&str, Rejection> {
 
 /// The log tells attempts to be clever about the path from mere mistakes.
 fn why_no_route(path: &str) -> &'static str {
-    let odd = path.contains(['%', '\\', ';']) || path.contains("//") || path.split('/').any(|part| part == "." || part == "..");
+    let odd = path.contains(['%', '\\', ';'])
+        || path.contains("//")
+        || path.split('/').any(|part| part == "." || part == "..");
     match path {
         "*" | "" => "route.form",
         _ if odd => "route.path",
@@ -194,4 +201,3 @@ pub(crate) fn no_content(fields: &[(HeaderName, HeaderValue)]) -> Response<Reply
     response.headers_mut().extend(fields.iter().map(|(name, value)| (name.clone(), value.clone())));
     response
 }
-

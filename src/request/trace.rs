@@ -51,7 +51,9 @@ impl Trace {
 fn parse(text: &str) -> Option<(&str, &str)> {
     let mut parts = text.split('-');
     let (version, trace_id, parent_id, flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
-    let hex = |part: &str, length| part.len() == length && part.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+    let hex = |part: &str, length| {
+        part.len() == length && part.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+    };
     let zero = |part: &str| part.bytes().all(|b| b == b'0');
     let valid = version == "00" && parts.next().is_none() && hex(trace_id, 32) && hex(parent_id, 16) && hex(flags, 2);
     (valid && !zero(trace_id) && !zero(parent_id)).then_some((trace_id, flags))
@@ -85,7 +87,9 @@ mod tests {
     #[test]
     fn an_invalid_or_doubled_trace_starts_anew_without_state() {
         let zero = "00-00000000000000000000000000000000-b7ad6b7169203331-01";
-        for bad in [&["garbage"][..], &[GOOD, GOOD], &[zero], &["01-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"]] {
+        for bad in
+            [&["garbage"][..], &[GOOD, GOOD], &[zero], &["01-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"]]
+        {
             let headers = run(bad);
             assert!(!headers[TRACEPARENT].to_str().unwrap().contains("0af7651916cd43dd8448eb211c80319c"));
             assert!(!headers.contains_key(TRACESTATE) && headers.get_all(TRACEPARENT).iter().count() == 1);

@@ -36,10 +36,7 @@ impl VerifiedTokens {
     pub(crate) fn new() -> Result<Self, Unspecified> {
         let mut key = [0; digest::SHA256_OUTPUT_LEN];
         rand::fill(&mut key)?;
-        Ok(Self {
-            key,
-            tokens: Cache::new(MAX_TOKENS),
-        })
+        Ok(Self { key, tokens: Cache::new(MAX_TOKENS) })
     }
 
     /// SHA-256 over key, route, tenant and token, cut to 128 bits.
@@ -79,9 +76,7 @@ impl VerifiedTokens {
 
 impl fmt::Debug for VerifiedTokens {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("VerifiedTokens")
-            .field("tokens", &self.tokens.len())
-            .finish_non_exhaustive()
+        f.debug_struct("VerifiedTokens").field("tokens", &self.tokens.len()).finish_non_exhaustive()
     }
 }
 

@@ -55,13 +55,7 @@ pub(super) fn check_kind_of_token(payload: &Map<String, Value>, rules: &TokenRul
         return Err(TokenError::IdToken);
     }
     let fixed = |(path, text): &(ClaimPath, String)| path.find(payload).is_some_and(|value| value == text.as_str());
-    rules
-        .claims
-        .require
-        .iter()
-        .all(fixed)
-        .then_some(())
-        .ok_or(TokenError::Required)
+    rules.claims.require.iter().all(fixed).then_some(()).ok_or(TokenError::Required)
 }
 
 /// The tenant that the token names. `Err` stands for a claim that is there and names none: no rule lets that in.
@@ -81,11 +75,7 @@ fn subject(payload: &Map<String, Value>, rules: &ClaimRules) -> Result<Subject, 
 /// RFC 9068 §2.2 requires it; elsewhere an absent client is no client, but a malformed one is never overlooked.
 fn client(payload: &Map<String, Value>, rules: &TokenRules) -> Result<Option<ClientId>, TokenError> {
     let Some(value) = first(payload, &rules.claims.client) else {
-        return if rules.strict {
-            Err(TokenError::Client)
-        } else {
-            Ok(None)
-        };
+        return if rules.strict { Err(TokenError::Client) } else { Ok(None) };
     };
     let text = principal(value, TokenError::Client)?;
     ClientId::parse(text).map(Some).map_err(|_| TokenError::Client)

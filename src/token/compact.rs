@@ -29,12 +29,7 @@ impl<'a> Compact<'a> {
         if payload.contains('.') {
             return Err(TokenError::Shape);
         }
-        Ok(Self {
-            message,
-            header: decode(header)?,
-            payload: decode(payload)?,
-            signature: decode(signature)?,
-        })
+        Ok(Self { message, header: decode(header)?, payload: decode(payload)?, signature: decode(signature)? })
     }
 }
 

@@ -8,13 +8,8 @@ use crate::keys::jwks::{MAX_KID_BYTES, algorithm_named};
 use super::TokenError;
 
 /// Types that are never access tokens, whatever an issuer's configuration lists.
-const NEVER_ACCESS_TOKENS: [&str; 5] = [
-    "oauth-id-jag+jwt",
-    "dpop+jwt",
-    "logout+jwt",
-    "secevent+jwt",
-    "token-introspection+jwt",
-];
+const NEVER_ACCESS_TOKENS: [&str; 5] =
+    ["oauth-id-jag+jwt", "dpop+jwt", "logout+jwt", "secevent+jwt", "token-introspection+jwt"];
 
 /// The two members that choose keys.
 #[derive(Debug)]
@@ -41,9 +36,7 @@ impl Header {
 /// RFC 8725 §3.1: from the issuer's list, in exact case. `none` and HMAC have no value that a list could hold.
 fn check_algorithm(header: &Map<String, Value>, rules: &TokenRules) -> Result<Algorithm, TokenError> {
     let name = header.get("alg").and_then(Value::as_str).unwrap_or_default();
-    algorithm_named(name)
-        .filter(|algorithm| rules.algorithms.contains(algorithm))
-        .ok_or(TokenError::Algorithm)
+    algorithm_named(name).filter(|algorithm| rules.algorithms.contains(algorithm)).ok_or(TokenError::Algorithm)
 }
 
 /// Members that change how a token is read, or that bring their own key. `x5c` and thumbprints are not looked at.

@@ -16,20 +16,11 @@ const MAX_DEPTH: usize = 32;
 /// The one object that `bytes` are.
 pub(super) fn object(bytes: &[u8]) -> Result<Map<String, Value>, TokenError> {
     let fault = Cell::new(TokenError::Json);
-    let strict = Strict {
-        depth: MAX_DEPTH,
-        fault: &fault,
-    };
+    let strict = Strict { depth: MAX_DEPTH, fault: &fault };
     let mut reader = serde_json::Deserializer::from_slice(bytes);
-    let value = strict
-        .deserialize(&mut reader)
-        .and_then(|value| reader.end().map(|()| value))
-        .map_err(|_| fault.get())?;
-    if let Value::Object(object) = value {
-        Ok(object)
-    } else {
-        Err(TokenError::Json)
-    }
+    let value =
+        strict.deserialize(&mut reader).and_then(|value| reader.end().map(|()| value)).map_err(|_| fault.get())?;
+    if let Value::Object(object) = value { Ok(object) } else { Err(TokenError::Json) }
 }
 
 /// Reads one value. What is wrong besides syntax is left in `fault`: serde's errors carry text only.

@@ -51,16 +51,8 @@ struct Seconds {
 )]
 fn seconds(value: &Value) -> Option<Seconds> {
     if let Some(whole) = value.as_u64() {
-        return Some(Seconds {
-            floor: whole,
-            ceil: whole,
-        });
+        return Some(Seconds { floor: whole, ceil: whole });
     }
-    let number = value
-        .as_f64()
-        .filter(|number| number.is_finite() && !number.is_sign_negative())?;
-    Some(Seconds {
-        floor: number.floor() as u64,
-        ceil: number.ceil() as u64,
-    })
+    let number = value.as_f64().filter(|number| number.is_finite() && !number.is_sign_negative())?;
+    Some(Seconds { floor: number.floor() as u64, ceil: number.ceil() as u64 })
 }

@@ -73,11 +73,7 @@ impl Identity {
     }
     /// A further claim that the route injects (strings as they are, numbers and booleans as JSON, string arrays space-joined).
     pub fn claim(&self, path: &ClaimPath) -> Option<&str> {
-        self.claims
-            .injected
-            .iter()
-            .find(|(name, _)| name == path)
-            .map(|(_, value)| value.as_str())
+        self.claims.injected.iter().find(|(name, _)| name == path).map(|(_, value)| value.as_str())
     }
 }
 
@@ -124,11 +120,7 @@ impl<'a> Unverified<'a> {
         if parts.header.is_empty() || parts.payload.is_empty() {
             return Err(TokenError::Shape);
         }
-        Ok(Self {
-            header: json::object(&parts.header)?,
-            payload: json::object(&parts.payload)?,
-            parts,
-        })
+        Ok(Self { header: json::object(&parts.header)?, payload: json::object(&parts.payload)?, parts })
     }
 
     /// `iss`, unverified: only for choosing whose expectations apply.

@@ -13,19 +13,11 @@ const DAY: Duration = Duration::from_hours(24);
 const SHORTEST: Duration = Duration::from_millis(10);
 
 const fn wait(default: Duration, most: Duration) -> Bound<Duration> {
-    Bound {
-        default,
-        least: SHORTEST,
-        most,
-    }
+    Bound { default, least: SHORTEST, most }
 }
 
 const fn count(default: u32, most: u32) -> Bound<u32> {
-    Bound {
-        default,
-        least: 1,
-        most,
-    }
+    Bound { default, least: 1, most }
 }
 
 /// 30 s: what Kubernetes allows between SIGTERM and SIGKILL unless told otherwise.
@@ -38,11 +30,7 @@ pub(super) const CONNECTIONS_PER_ADDRESS: Bound<u32> = count(1000, 1_000_000);
 /// A handshake is two round trips.
 pub(super) const TLS_TIMEOUT: Bound<Duration> = wait(Duration::from_secs(10), MINUTE);
 /// Below 4 KiB real tokens do not fit; above 1 MiB a head is an attack.
-pub(super) const HEADER_BYTES: Bound<u64> = Bound {
-    default: 32 * 1024,
-    least: 4 * 1024,
-    most: 1024 * 1024,
-};
+pub(super) const HEADER_BYTES: Bound<u64> = Bound { default: 32 * 1024, least: 4 * 1024, most: 1024 * 1024 };
 /// A head is one packet or two.
 pub(super) const HEADER_TIMEOUT: Bound<Duration> = wait(Duration::from_secs(10), MINUTE);
 /// Longer than clients keep a connection for reuse.
@@ -50,11 +38,7 @@ pub(super) const IDLE_TIMEOUT: Bound<Duration> = wait(MINUTE, HOUR);
 /// A client that reads nothing holds a response in memory.
 pub(super) const WRITE_TIMEOUT: Bound<Duration> = wait(Duration::from_secs(30), HOUR);
 /// A tool call with an image in it; a body is held in memory while it is inspected.
-pub(super) const BODY_BYTES: Bound<u64> = Bound {
-    default: 4 * 1024 * 1024,
-    least: 1024,
-    most: 64 * 1024 * 1024,
-};
+pub(super) const BODY_BYTES: Bound<u64> = Bound { default: 4 * 1024 * 1024, least: 1024, most: 64 * 1024 * 1024 };
 /// See `HEADER_TIMEOUT`; a body takes longer.
 pub(super) const BODY_TIMEOUT: Bound<Duration> = wait(Duration::from_secs(30), HOUR);
 /// What browsers and SDKs open at most.
@@ -65,29 +49,16 @@ pub(super) const FAILURES_PER_ADDRESS: Bound<u32> = count(60, 1_000_000);
 pub(super) const FAILURE_WINDOW: Bound<Duration> = wait(MINUTE, HOUR);
 
 /// NTP keeps clocks within milliseconds; more than five minutes lets expired tokens live.
-pub(super) const LEEWAY: Bound<Duration> = Bound {
-    default: Duration::from_secs(30),
-    least: Duration::ZERO,
-    most: Duration::from_mins(5),
-};
+pub(super) const LEEWAY: Bound<Duration> =
+    Bound { default: Duration::from_secs(30), least: Duration::ZERO, most: Duration::from_mins(5) };
 /// Below 100 ms a stream of unknown key ids becomes a stream of fetches.
-pub(super) const KEY_COOL_DOWN: Bound<Duration> = Bound {
-    default: Duration::from_secs(10),
-    least: Duration::from_millis(100),
-    most: HOUR,
-};
+pub(super) const KEY_COOL_DOWN: Bound<Duration> =
+    Bound { default: Duration::from_secs(10), least: Duration::from_millis(100), most: HOUR };
 /// A key that was withdrawn must stop verifying the same day.
-pub(super) const KEY_MAX_AGE: Bound<Duration> = Bound {
-    default: HOUR,
-    least: SECOND,
-    most: DAY,
-};
+pub(super) const KEY_MAX_AGE: Bound<Duration> = Bound { default: HOUR, least: SECOND, most: DAY };
 /// An outage over a day needs a person; a week hides a withdrawn key.
-pub(super) const KEY_MAX_STALE: Bound<Duration> = Bound {
-    default: DAY,
-    least: SECOND,
-    most: Duration::from_hours(7 * 24),
-};
+pub(super) const KEY_MAX_STALE: Bound<Duration> =
+    Bound { default: DAY, least: SECOND, most: Duration::from_hours(7 * 24) };
 /// A key set is a few KiB.
 pub(super) const KEY_TIMEOUT: Bound<Duration> = wait(Duration::from_secs(5), MINUTE);
 
@@ -101,11 +72,8 @@ pub(super) const IDLE: Bound<Duration> = wait(HOUR, DAY);
 pub(super) const TOTAL: Bound<Duration> = wait(Duration::from_mins(10), DAY);
 
 /// The metadata changes with the configuration only, but a wrong one must not live long.
-pub(super) const METADATA_MAX_AGE: Bound<Duration> = Bound {
-    default: Duration::from_mins(5),
-    least: SECOND,
-    most: DAY,
-};
+pub(super) const METADATA_MAX_AGE: Bound<Duration> =
+    Bound { default: Duration::from_mins(5), least: SECOND, most: DAY };
 
 /// More than a million a second is no limit; the default is never used: `requests` has none.
 pub(super) const REQUESTS: Bound<u32> = count(1, 1_000_000_000);

@@ -38,9 +38,8 @@ fn header_name(written: &str, item: &Item<'_>) -> Option<HeaderName> {
     // Lower case, no underscore: two spellings of one field would let a client's survive in some server's eyes.
     let rest = written.strip_prefix(NAMESPACE).filter(|rest| !rest.is_empty());
     let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
-    let name = rest
-        .filter(|rest| rest.bytes().all(plain))
-        .and_then(|_| HeaderName::from_bytes(written.as_bytes()).ok());
+    let name =
+        rest.filter(|rest| rest.bytes().all(plain)).and_then(|_| HeaderName::from_bytes(written.as_bytes()).ok());
     name.or_else(|| item.error("must be a header field's name that starts with x-auth-, of a-z, 0-9 and -"))
 }
 

@@ -38,13 +38,8 @@ const ALGORITHMS: &[(&str, Algorithm)] = &[
     ("Ed25519", Algorithm::Ed25519),
 ];
 /// RFC 8725 §3.11: tokens made for another purpose, which share the issuer's keys and must never pass as access tokens.
-const OTHER_PURPOSES: &[&str] = &[
-    "oauth-id-jag+jwt",
-    "dpop+jwt",
-    "logout+jwt",
-    "secevent+jwt",
-    "token-introspection+jwt",
-];
+const OTHER_PURPOSES: &[&str] =
+    &["oauth-id-jag+jwt", "dpop+jwt", "logout+jwt", "secevent+jwt", "token-introspection+jwt"];
 
 /// One `[[issuers]]` table. The name is known even when the rest is wrong, so that routes can still be checked.
 pub(super) struct Known {
@@ -67,10 +62,7 @@ pub(super) fn read_all(root: &Table<'_>) -> Vec<Known> {
 
 fn read(item: &Item<'_>, names: &mut Seen, issuers: &mut Seen) -> Known {
     let Some(table) = item.table(KEYS) else {
-        return Known {
-            name: None,
-            config: None,
-        };
+        return Known { name: None, config: None };
     };
     let text = table.need("name").and_then(Item::text);
     let name = text.as_ref().map(|text| text.as_str().to_owned());
@@ -83,26 +75,13 @@ fn read(item: &Item<'_>, names: &mut Seen, issuers: &mut Seen) -> Known {
 fn config(table: &Table<'_>, name: Option<String>, issuers: &mut Seen) -> Option<IssuerConfig> {
     let insecure_http = table.flag("insecure_http");
     let issuer = table.need("issuer").and_then(Item::text);
-    let issuer = issuer
-        .filter(|text| text.is_new(issuers))
-        .and_then(|text| issuer_name(&text, insecure_http));
-    let jwks_uri = table
-        .get("jwks_uri")
-        .and_then(Item::text)
-        .and_then(|text| url::issuer(&text, insecure_http));
+    let issuer = issuer.filter(|text| text.is_new(issuers)).and_then(|text| issuer_name(&text, insecure_http));
+    let jwks_uri = table.get("jwks_uri").and_then(Item::text).and_then(|text| url::issuer(&text, insecure_http));
     let ca = table.get("ca").and_then(Item::text).and_then(|text| text.path());
     let profile = profile(table);
     let keys = keys(table);
     let rules = rules(table, profile.unwrap_or(&GENERIC));
-    Some(IssuerConfig {
-        name: name?,
-        issuer: issuer?,
-        jwks_uri,
-        ca,
-        insecure_http,
-        rules,
-        keys,
-    })
+    Some(IssuerConfig { name: name?, issuer: issuer?, jwks_uri, ca, insecure_http, rules, keys })
 }
 
 fn issuer_name(text: &Text<'_>, insecure_http: bool) -> Option<Issuer> {
@@ -140,10 +119,7 @@ fn rules(table: &Table<'_>, profile: &Profile) -> TokenRules {
         algorithms: algorithms.unwrap_or_else(|| profile.algorithms.to_vec()),
         token_types: token_types.unwrap_or_else(|| profile.token_types.iter().map(ToString::to_string).collect()),
         leeway: table.duration("leeway", &bounds::LEEWAY),
-        strict: table
-            .get("strict")
-            .and_then(|item| item.boolean())
-            .unwrap_or(profile.strict),
+        strict: table.get("strict").and_then(|item| item.boolean()).unwrap_or(profile.strict),
         claims: claims(table, profile),
     }
 }
@@ -173,9 +149,8 @@ fn token_type(text: &Text<'_>) -> Option<String> {
     let lower = text.as_str().to_ascii_lowercase();
     let typ = lower.strip_prefix("application/").unwrap_or(&lower);
     if OTHER_PURPOSES.contains(&typ) {
-        return text.error(&format!(
-            "{typ} cannot be allowed: such tokens are made for another purpose (RFC 8725 §3.11)"
-        ));
+        return text
+            .error(&format!("{typ} cannot be allowed: such tokens are made for another purpose (RFC 8725 §3.11)"));
     }
     if typ.bytes().any(|b| !b.is_ascii_graphic()) {
         return text.error("must be a media type such as at+jwt, or empty for tokens without typ");
@@ -195,12 +170,7 @@ fn claims(table: &Table<'_>, profile: &Profile) -> ClaimRules {
             return item.error("must name at least one claim");
         }
         let texts = item.text_or_texts()?;
-        Some(
-            texts
-                .iter()
-                .filter_map(|text| text.parse(ClaimPath::parse))
-                .collect::<Vec<_>>(),
-        )
+        Some(texts.iter().filter_map(|text| text.parse(ClaimPath::parse)).collect::<Vec<_>>())
     };
     if let Some(subject) = paths("subject") {
         rules.subject = subject;
@@ -228,10 +198,7 @@ fn keys(table: &Table<'_>) -> KeyRules {
         timeout: table.duration("key_timeout", &bounds::KEY_TIMEOUT),
     };
     if keys.max_stale < keys.max_age {
-        table.error(
-            "key_max_stale",
-            "must not be shorter than key_max_age: keys would end before their refresh",
-        );
+        table.error("key_max_stale", "must not be shorter than key_max_age: keys would end before their refresh");
     }
     keys
 }

@@ -22,22 +22,14 @@ pub(super) fn read_all(table: &Table<'_>) -> Vec<Limit> {
 fn read(item: &Item<'_>) -> Option<Limit> {
     let table = item.table(KEYS)?;
     let per = table.need("per").and_then(|item| per(&item));
-    let rate = ["requests", "window", "burst"]
-        .iter()
-        .any(|key| table.get(key).is_some());
+    let rate = ["requests", "window", "burst"].iter().any(|key| table.get(key).is_some());
     let quota = match (rate, table.get("streams")) {
         (true, None) => rate_quota(&table),
-        (false, Some(streams)) => streams
-            .count(&bounds::STREAMS)
-            .and_then(NonZeroU32::new)
-            .map(Quota::Streams),
+        (false, Some(streams)) => streams.count(&bounds::STREAMS).and_then(NonZeroU32::new).map(Quota::Streams),
         (true, Some(_)) => item.error("must have either requests and window, or streams; write two tables for both"),
         (false, None) => item.error("must have requests and window, or streams"),
     };
-    Some(Limit {
-        per: per?,
-        quota: quota?,
-    })
+    Some(Limit { per: per?, quota: quota? })
 }
 
 fn per(item: &Item<'_>) -> Option<Vec<LimitKey>> {
@@ -66,22 +58,9 @@ fn rate_quota(table: &Table<'_>) -> Option<Quota> {
     let window = table.need("window").and_then(|item| item.duration(&bounds::WINDOW));
     let (requests, window) = (NonZeroU32::new(requests?)?, window?);
     if Duration::from_micros(requests.get().into()) > window {
-        table.error(
-            "requests",
-            "must not be more than a million a second, which limits nothing",
-        );
+        table.error("requests", "must not be more than a million a second, which limits nothing");
     }
-    let burst = table.count(
-        "burst",
-        &Bound {
-            default: (requests.get() / BURST_PART).max(1),
-            least: 1,
-            most: requests.get(),
-        },
-    );
-    Some(Quota::Rate {
-        requests,
-        window,
-        burst: NonZeroU32::new(burst)?,
-    })
+    let burst =
+        table.count("burst", &Bound { default: (requests.get() / BURST_PART).max(1), least: 1, most: requests.get() });
+    Some(Quota::Rate { requests, window, burst: NonZeroU32::new(burst)? })
 }

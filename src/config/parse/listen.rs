@@ -12,14 +12,7 @@ use super::super::read::units::Bound;
 use super::super::{ClientCertificates, Limits, Listen, Tls};
 use super::bounds;
 
-const KEYS: &[&str] = &[
-    "address",
-    "tls",
-    "insecure_plaintext",
-    "trusted_proxies",
-    "shutdown_grace",
-    "limits",
-];
+const KEYS: &[&str] = &["address", "tls", "insecure_plaintext", "trusted_proxies", "shutdown_grace", "limits"];
 const TLS_KEYS: &[&str] = &["certificate", "key", "client_ca", "client_certificates"];
 const LIMITS_KEYS: &[&str] = &[
     "connections",
@@ -50,20 +43,11 @@ pub(super) fn read(item: &Item<'_>) -> Option<Listen> {
         ),
         _ => {}
     }
-    let proxies = table
-        .get("trusted_proxies")
-        .and_then(|item| item.texts())
-        .unwrap_or_default();
+    let proxies = table.get("trusted_proxies").and_then(|item| item.texts()).unwrap_or_default();
     let trusted_proxies = proxies.iter().filter_map(network).collect();
     let shutdown_grace = table.duration("shutdown_grace", &bounds::SHUTDOWN_GRACE);
     let limits = limits(table.get("limits").and_then(|item| item.table(LIMITS_KEYS)).as_ref());
-    Some(Listen {
-        address: address?,
-        tls,
-        trusted_proxies,
-        shutdown_grace,
-        limits,
-    })
+    Some(Listen { address: address?, tls, trusted_proxies, shutdown_grace, limits })
 }
 
 pub(super) fn address(item: Item<'_>) -> Option<SocketAddr> {
@@ -81,18 +65,12 @@ fn tls(item: &Item<'_>) -> Option<Tls> {
     let required = mode.and_then(|mode| mode.choose(&[("required", true), ("optional", false)]));
     let ca = path(table.get("client_ca"));
     if table.get("client_certificates").is_some() && table.get("client_ca").is_none() {
-        table.error(
-            "client_certificates",
-            "needs client_ca, the file with the authorities that sign them",
-        );
+        table.error("client_certificates", "needs client_ca, the file with the authorities that sign them");
     }
     Some(Tls {
         certificate: certificate?,
         key: key?,
-        client: ca.map(|ca| ClientCertificates {
-            ca,
-            required: required.unwrap_or(true),
-        }),
+        client: ca.map(|ca| ClientCertificates { ca, required: required.unwrap_or(true) }),
     })
 }
 

@@ -54,10 +54,7 @@ fn read(root: &Table<'_>) -> Option<Config> {
 }
 
 fn admin(root: &Table<'_>) -> SocketAddr {
-    let address = root
-        .get("admin")
-        .and_then(|item| item.table(&["address"]))
-        .and_then(|table| table.get("address"));
+    let address = root.get("admin").and_then(|item| item.table(&["address"])).and_then(|table| table.get("address"));
     address.and_then(|item| listen::address(item)).unwrap_or(ADMIN)
 }
 
@@ -73,11 +70,7 @@ fn log(root: &Table<'_>) -> Log {
         ("trace", tracing::Level::TRACE),
     ];
     Log {
-        format: text("format")
-            .and_then(|text| text.choose(&formats))
-            .unwrap_or(LogFormat::Json),
-        level: text("level")
-            .and_then(|text| text.choose(&levels))
-            .unwrap_or(tracing::Level::INFO),
+        format: text("format").and_then(|text| text.choose(&formats)).unwrap_or(LogFormat::Json),
+        level: text("level").and_then(|text| text.choose(&levels)).unwrap_or(tracing::Level::INFO),
     }
 }

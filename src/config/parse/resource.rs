@@ -25,10 +25,7 @@ pub(super) fn resource(table: &Table<'_>, plaintext: bool) -> Option<Resource> {
 }
 
 pub(super) fn authorities(table: &Table<'_>, resource: Option<&Resource>) -> Vec<Authority> {
-    let texts = table
-        .get("authorities")
-        .and_then(|item| item.texts())
-        .unwrap_or_default();
+    let texts = table.get("authorities").and_then(|item| item.texts()).unwrap_or_default();
     let Some(resource) = resource else {
         return Vec::new();
     };

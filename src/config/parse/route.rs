@@ -46,9 +46,7 @@ pub(super) fn read_all(root: &Table<'_>, issuers: &[Known], plaintext: bool) -> 
     let mut names = Seen::default();
     let mut routes = Vec::new();
     for item in items {
-        let route = item
-            .table(KEYS)
-            .and_then(|table| read(&table, issuers, plaintext, &mut names));
+        let route = item.table(KEYS).and_then(|table| read(&table, issuers, plaintext, &mut names));
         routes.push((item, route));
     }
     resource::refuse_overlaps(&routes);
@@ -56,10 +54,7 @@ pub(super) fn read_all(root: &Table<'_>, issuers: &[Known], plaintext: bool) -> 
 }
 
 fn read(table: &Table<'_>, issuers: &[Known], plaintext: bool, names: &mut Seen) -> Option<RouteConfig> {
-    let name = table
-        .need("name")
-        .and_then(Item::text)
-        .filter(|name| name.is_new(names));
+    let name = table.need("name").and_then(Item::text).filter(|name| name.is_new(names));
     let name = name.and_then(|name| name.parse(RouteName::parse));
     let resource = resource::resource(table, plaintext);
     let authorities = resource::authorities(table, resource.as_ref());
@@ -73,12 +68,7 @@ fn read(table: &Table<'_>, issuers: &[Known], plaintext: bool, names: &mut Seen)
     let metadata = metadata(table);
     let origins = origins(table);
     let (resource, issuers_used, tenant) = (resource?, issuer_indices?, tenant?);
-    check_tenant(
-        table,
-        &tenant,
-        resource.has_tenant(),
-        issuers_used.iter().filter_map(|index| issuers.get(*index)),
-    );
+    check_tenant(table, &tenant, resource.has_tenant(), issuers_used.iter().filter_map(|index| issuers.get(*index)));
     Some(RouteConfig {
         name: name?,
         resource,
@@ -103,9 +93,7 @@ fn issuer_indices(table: &Table<'_>, issuers: &[Known]) -> Option<Vec<usize>> {
     }
     let mut seen = Seen::default();
     let index = |text: &Text<'_>| -> Option<usize> {
-        let index = issuers
-            .iter()
-            .position(|known| known.name.as_deref() == Some(text.as_str()));
+        let index = issuers.iter().position(|known| known.name.as_deref() == Some(text.as_str()));
         // A name that could not be read was reported where it stands.
         if index.is_none() && issuers.iter().all(|known| known.name.is_some()) {
             return text.error("is no issuer's name; add it under [[issuers]]");
@@ -146,10 +134,7 @@ fn tenant(item: Item<'_>) -> Option<TenantRule> {
             let tenant = |text: &Text<'_>| text.parse(TenantId::parse).filter(|_| text.is_new(&mut seen));
             Some(TenantRule::Allow(texts.iter().filter_map(tenant).collect()))
         }
-        (None, Some(from)) => from
-            .text()?
-            .choose(&[("resource", ())])
-            .map(|()| TenantRule::FromResource),
+        (None, Some(from)) => from.text()?.choose(&[("resource", ())]).map(|()| TenantRule::FromResource),
         _ => item.error(ACCEPTED),
     }
 }
@@ -159,10 +144,7 @@ fn check_tenant<'k>(table: &Table<'_>, rule: &TenantRule, in_resource: bool, use
     match (rule, in_resource) {
         (TenantRule::FromResource, false) => table.error("tenant", "from = \"resource\" needs {tenant} in resource"),
         (TenantRule::Any | TenantRule::Allow(_), true) => {
-            table.error(
-                "tenant",
-                "must be { from = \"resource\" }, because resource holds {tenant}",
-            );
+            table.error("tenant", "must be { from = \"resource\" }, because resource holds {tenant}");
         }
         _ => {}
     }
@@ -185,9 +167,7 @@ fn origins(table: &Table<'_>) -> Vec<HeaderValue> {
     let mut seen = Seen::default();
     let mut origin = |text: &Text<'_>| -> Option<HeaderValue> {
         let written = text.as_str();
-        let serialized = Url::parse(written)
-            .ok()
-            .filter(|url| matches!(url.scheme(), "https" | "http"));
+        let serialized = Url::parse(written).ok().filter(|url| matches!(url.scheme(), "https" | "http"));
         if serialized.is_none_or(|url| url.origin().ascii_serialization() != written) {
             return text.error(
                 "must be an origin as browsers send it: https://host or https://host:port, lower case, without path, \
@@ -201,19 +181,12 @@ fn origins(table: &Table<'_>) -> Vec<HeaderValue> {
 
 fn metadata(table: &Table<'_>) -> Metadata {
     let Some(table) = table.get("metadata").and_then(|item| item.table(METADATA_KEYS)) else {
-        return Metadata {
-            max_age: bounds::METADATA_MAX_AGE.default,
-            ..Metadata::default()
-        };
+        return Metadata { max_age: bounds::METADATA_MAX_AGE.default, ..Metadata::default() };
     };
     let page = |key| url::web(&table.get(key)?.text()?);
     let name = table.get("resource_name").and_then(Item::text).and_then(|text| {
         let fine = !text.as_str().trim().is_empty() && !text.as_str().chars().any(char::is_control);
-        if fine {
-            Some(text.as_str().to_owned())
-        } else {
-            text.error("must be a name for people, not empty")
-        }
+        if fine { Some(text.as_str().to_owned()) } else { text.error("must be a name for people, not empty") }
     });
     Metadata {
         resource_name: name,

@@ -26,37 +26,19 @@ const FRAMING: &[&str] = &[
     "upgrade",
 ];
 /// What the gateway writes about the client, and what MCP says per request.
-const OWN: &[&str] = &[
-    "forwarded",
-    "x-forwarded-",
-    "x-real-ip",
-    "origin",
-    "mcp-",
-    "last-event-id",
-];
+const OWN: &[&str] = &["forwarded", "x-forwarded-", "x-real-ip", "origin", "mcp-", "last-event-id"];
 
 pub(super) fn read(table: &Table<'_>) -> Option<Upstream> {
     let url = table.need("upstream").and_then(target);
-    let messages = table
-        .get("upstream_messages")
-        .and_then(|item| messages(item, url.as_ref()));
+    let messages = table.get("upstream_messages").and_then(|item| messages(item, url.as_ref()));
     let ca_text = table.get("upstream_ca").and_then(Item::text);
     let ca = ca_text.and_then(|text| match &url {
         Some(url) if url.scheme_str() == Some("http") => text.error("is of use only with an https:// upstream"),
         _ => text.path(),
     });
-    let headers = table
-        .get("upstream_headers")
-        .and_then(|item| headers(&item))
-        .unwrap_or_default();
+    let headers = table.get("upstream_headers").and_then(|item| headers(&item)).unwrap_or_default();
     let timeouts = timeouts(table);
-    Some(Upstream {
-        url: url?,
-        messages,
-        ca,
-        headers,
-        timeouts,
-    })
+    Some(Upstream { url: url?, messages, ca, headers, timeouts })
 }
 
 fn target(item: Item<'_>) -> Option<Uri> {
@@ -92,9 +74,7 @@ fn headers(item: &Item<'_>) -> Option<Vec<(HeaderName, HeaderValue)>> {
         let text = item.text()?;
         let name = name.filter(|name| text.is_new_as(name.to_string(), &mut seen));
         // An empty credential is a variable that somebody forgot to fill.
-        let value = HeaderValue::from_str(text.as_str())
-            .ok()
-            .filter(|value| !value.is_empty());
+        let value = HeaderValue::from_str(text.as_str()).ok().filter(|value| !value.is_empty());
         let Some(mut value) = value else {
             return text.error("must be a header field's value: not empty, no line breaks or control characters");
         };
@@ -116,10 +96,7 @@ fn header_name(written: &str, item: &Item<'_>) -> Option<HeaderName> {
     if alike.starts_with(NAMESPACE) {
         return item.error("cannot be set: x-auth- carries the caller's identity, see identity");
     }
-    if OWN
-        .iter()
-        .any(|own| alike == *own || (own.ends_with('-') && alike.starts_with(own)))
-    {
+    if OWN.iter().any(|own| alike == *own || (own.ends_with('-') && alike.starts_with(own))) {
         return item.error("cannot be set: the gateway or the client says it per request");
     }
     Some(name)

@@ -22,10 +22,7 @@ pub(crate) struct Sources<'a> {
 impl Sources<'static> {
     /// This process's environment and file system.
     pub(crate) fn process() -> Self {
-        Self {
-            env: &read_env,
-            file: &read_file,
-        }
+        Self { env: &read_env, file: &read_file }
     }
 }
 
@@ -56,10 +53,7 @@ pub(crate) struct Expanded {
 
 /// Replaces every reference. `folder` is what relative paths start from.
 pub(crate) fn expand(text: &str, folder: &Path, sources: &Sources<'_>) -> Result<Expanded, String> {
-    let mut expanded = Expanded {
-        value: String::new(),
-        references: Vec::new(),
-    };
+    let mut expanded = Expanded { value: String::new(), references: Vec::new() };
     let mut rest = text;
     while let Some((before, after)) = rest.split_once("${") {
         if let Some(escaped) = before.strip_suffix('$') {
@@ -68,9 +62,7 @@ pub(crate) fn expand(text: &str, folder: &Path, sources: &Sources<'_>) -> Result
             rest = after;
             continue;
         }
-        let (reference, tail) = after
-            .split_once('}')
-            .ok_or("has a ${ without its }; write $${ for a literal ${")?;
+        let (reference, tail) = after.split_once('}').ok_or("has a ${ without its }; write $${ for a literal ${")?;
         expanded.value.push_str(before);
         expanded.value.push_str(&resolve(reference, folder, sources)?);
         expanded.references.push(format!("${{{reference}}}"));
@@ -114,11 +106,7 @@ mod tests {
     fn expanded(text: &str) -> Result<String, String> {
         let sources = Sources {
             env: &|name| {
-                if name == "TOKEN" {
-                    Ok("t\"\n${env:X}".into())
-                } else {
-                    Err(VarError::NotPresent)
-                }
+                if name == "TOKEN" { Ok("t\"\n${env:X}".into()) } else { Err(VarError::NotPresent) }
             },
             file: &|path| {
                 if path == Path::new("/etc/gw/secret") {
@@ -142,22 +130,11 @@ mod tests {
 
     #[test]
     fn what_cannot_be_expanded_is_an_error() {
-        assert_eq!(
-            expanded("${env:NONE}").unwrap_err(),
-            "environment variable NONE is not set"
-        );
-        assert!(
-            expanded("${file:/none}")
-                .unwrap_err()
-                .starts_with("cannot read /none: ")
-        );
+        assert_eq!(expanded("${env:NONE}").unwrap_err(), "environment variable NONE is not set");
+        assert!(expanded("${file:/none}").unwrap_err().starts_with("cannot read /none: "));
         for bad in ["${TOKEN}", "${env:}", "${env:A B}", "${file:}", "${vault:x}", "${}"] {
             assert!(expanded(bad).unwrap_err().starts_with("has an unknown ${...}"), "{bad}");
         }
-        assert!(
-            expanded("${env:TOKEN")
-                .unwrap_err()
-                .starts_with("has a ${ without its }")
-        );
+        assert!(expanded("${env:TOKEN").unwrap_err().starts_with("has a ${ without its }"));
     }
 }

@@ -98,12 +98,7 @@ impl<'a> Item<'a> {
     pub(crate) fn count(&self, bound: &Bound<u32>) -> Option<u32> {
         let fine = |n: &u32| (bound.least..=bound.most).contains(n);
         let number = self.integer().and_then(|n| u32::try_from(n).ok()).filter(fine);
-        number.or_else(|| {
-            self.error(&format!(
-                "must be a whole number from {} to {}",
-                bound.least, bound.most
-            ))
-        })
+        number.or_else(|| self.error(&format!("must be a whole number from {} to {}", bound.least, bound.most)))
     }
 
     pub(crate) fn size(&self, bound: &Bound<u64>) -> Option<u64> {
@@ -130,12 +125,7 @@ impl<'a> Item<'a> {
     }
 
     fn again(&self) -> Self {
-        Self {
-            report: self.report,
-            value: self.value,
-            line: self.line,
-            path: self.path.clone(),
-        }
+        Self { report: self.report, value: self.value, line: self.line, path: self.path.clone() }
     }
 }
 
@@ -160,8 +150,7 @@ impl Text<'_> {
             return self.item.error(message);
         }
         let references = self.expanded.references.join(" and ");
-        self.item
-            .error(&format!("{message} (checked with the value of {references})"))
+        self.item.error(&format!("{message} (checked with the value of {references})"))
     }
 
     /// What a parser makes of it, or its complaint, which must not quote the text.

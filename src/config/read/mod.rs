@@ -32,28 +32,13 @@ pub(crate) struct Report<'a> {
 impl<'a> Report<'a> {
     pub(crate) fn new(file: &'a Path, text: &str, sources: &'a Sources<'a>, syntax: &[toml::de::Error]) -> Self {
         let lines = Lines::new(text);
-        let mut report = Self {
-            file,
-            sources,
-            lines,
-            broken: Vec::new(),
-            trusted: true,
-            errors: RefCell::default(),
-        };
+        let mut report = Self { file, sources, lines, broken: Vec::new(), trusted: true, errors: RefCell::default() };
         for mistake in syntax {
             let line = mistake.span().map(|span| report.lines.number(span.start));
-            report.error(
-                line,
-                "",
-                &format!("not TOML: {}", mistake.message().replace('\n', ", ")),
-            );
+            report.error(line, "", &format!("not TOML: {}", mistake.message().replace('\n', ", ")));
             report.broken.extend(line);
         }
-        let header = |line: &usize| {
-            text.lines()
-                .nth(line - 1)
-                .is_some_and(|l| l.trim_start().starts_with('['))
-        };
+        let header = |line: &usize| text.lines().nth(line - 1).is_some_and(|l| l.trim_start().starts_with('['));
         report.trusted = !report.broken.iter().any(header);
         report
     }

@@ -18,24 +18,14 @@ pub(crate) struct Table<'a> {
 
 impl<'a> Table<'a> {
     pub(crate) fn root(report: &'a Report<'a>, entries: &'a DeTable<'a>, keys: &[&str]) -> Self {
-        let table = Self {
-            report,
-            entries,
-            path: String::new(),
-            line: None,
-        };
+        let table = Self { report, entries, path: String::new(), line: None };
         table.refuse_unknown(keys);
         table
     }
 
     /// A table whose keys are not names of ours (header fields).
     pub(crate) fn free(item: &Item<'a>, entries: &'a DeTable<'a>) -> Self {
-        Self {
-            report: item.report,
-            entries,
-            path: item.path.clone(),
-            line: Some(item.line),
-        }
+        Self { report: item.report, entries, path: item.path.clone(), line: Some(item.line) }
     }
 
     pub(crate) fn of(item: &Item<'a>, entries: &'a DeTable<'a>, keys: &[&str]) -> Self {
@@ -87,9 +77,7 @@ impl<'a> Table<'a> {
     }
 
     pub(crate) fn duration(&self, key: &str, bound: &Bound<Duration>) -> Duration {
-        self.get(key)
-            .and_then(|item| item.duration(bound))
-            .unwrap_or(bound.default)
+        self.get(key).and_then(|item| item.duration(bound)).unwrap_or(bound.default)
     }
 
     pub(crate) fn size(&self, key: &str, bound: &Bound<u64>) -> u64 {
@@ -97,9 +85,7 @@ impl<'a> Table<'a> {
     }
 
     pub(crate) fn count(&self, key: &str, bound: &Bound<u32>) -> u32 {
-        self.get(key)
-            .and_then(|item| item.count(bound))
-            .unwrap_or(bound.default)
+        self.get(key).and_then(|item| item.count(bound)).unwrap_or(bound.default)
     }
 
     pub(crate) fn flag(&self, key: &str) -> bool {
@@ -115,11 +101,7 @@ impl<'a> Table<'a> {
     fn path_of(&self, key: &str) -> String {
         let bare = key.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_') && !key.is_empty();
         let key = if bare { key.to_owned() } else { format!("{key:?}") };
-        if self.path.is_empty() {
-            key
-        } else {
-            format!("{}.{key}", self.path)
-        }
+        if self.path.is_empty() { key } else { format!("{}.{key}", self.path) }
     }
 }
 
@@ -154,10 +136,7 @@ mod tests {
 
     #[test]
     fn the_nearest_key_is_close() {
-        assert_eq!(
-            (distance("kitten", "sitting"), distance("", "ab"), distance("a", "a")),
-            (3, 2, 0)
-        );
+        assert_eq!((distance("kitten", "sitting"), distance("", "ab"), distance("a", "a")), (3, 2, 0));
         assert_eq!(nearest("adress", &["tls", "address"]), Some("address"));
         assert_eq!(nearest("zzz", &["tls", "address"]), None);
     }

@@ -56,11 +56,7 @@ impl VerificationKey {
         if forms.is_empty() {
             return Err("key.alg");
         }
-        Ok(Self {
-            kid: kid.map(Box::from),
-            fingerprint: Fingerprint::of(kid, &forms),
-            forms,
-        })
+        Ok(Self { kid: kid.map(Box::from), fingerprint: Fingerprint::of(kid, &forms), forms })
     }
 
     /// `kid`, when the key has one.
@@ -124,9 +120,7 @@ pub(super) fn kid(jwk: &Value) -> Result<Option<&str>, &'static str> {
 fn check_use(jwk: &Value) -> Result<(), &'static str> {
     let signs = jwk.get("use").is_none_or(|usage| usage == "sig");
     let verifies = jwk.get("key_ops").is_none_or(|operations| {
-        operations
-            .as_array()
-            .is_some_and(|list| list.iter().any(|operation| operation == "verify"))
+        operations.as_array().is_some_and(|list| list.iter().any(|operation| operation == "verify"))
     });
     (signs && verifies).then_some(()).ok_or("key.use")
 }

@@ -81,10 +81,9 @@ impl KeySet {
         for jwk in &document.keys {
             match VerificationKey::parse(jwk) {
                 Ok(key) => keys.push(key),
-                Err(reason) => skipped.push(SkippedKey {
-                    kid: jwk::kid(jwk).ok().flatten().map(str::to_owned),
-                    reason,
-                }),
+                Err(reason) => {
+                    skipped.push(SkippedKey { kid: jwk::kid(jwk).ok().flatten().map(str::to_owned), reason })
+                }
             }
         }
         let keys = Self { keys };

@@ -76,14 +76,7 @@ fn k2_key_fits_its_own_algorithm_only() {
     assert_eq!(candidates(rsa_with("alg", json!("RS256")), Algorithm::Ps256), 0);
     assert_eq!(candidates(rsa_with("alg", Value::Null), Algorithm::Ps256), 1);
     assert_eq!(candidates(rsa_with("alg", Value::Null), Algorithm::Es256), 0);
-    for bad in [
-        json!("RSA1_5"),
-        json!("ES256"),
-        json!("rs256"),
-        json!("none"),
-        json!("HS256"),
-        json!(7),
-    ] {
+    for bad in [json!("RSA1_5"), json!("ES256"), json!("rs256"), json!("none"), json!("HS256"), json!(7)] {
         assert_eq!(reason(rsa_with("alg", bad.clone())), Some("key.alg"), "{bad}");
     }
 }
@@ -127,14 +120,7 @@ fn k7_symmetric_and_private_keys_are_skipped() {
 
 #[test]
 fn k8_odd_members_do_not_cost_the_good_ones() {
-    let odd = [
-        json!(1),
-        json!(null),
-        json!([]),
-        json!({}),
-        json!({"kty": "AKP"}),
-        json!({"kty": 1}),
-    ];
+    let odd = [json!(1), json!(null), json!([]), json!({}), json!({"kty": "AKP"}), json!({"kty": 1})];
     for odd in odd {
         let parsed = parse(&json!({"keys": [odd, ec_with("kid", json!("good"))], "extra": [{}]}));
         assert_eq!((parsed.keys.len(), parsed.skipped[0].reason), (1, "key.type"), "{odd}");
@@ -142,13 +128,7 @@ fn k8_odd_members_do_not_cost_the_good_ones() {
     }
     for kid in [json!(7), json!("k".repeat(257))] {
         let parsed = parse(&json!({ "keys": [ec_with("kid", kid)] }));
-        assert_eq!(
-            parsed.skipped,
-            [SkippedKey {
-                kid: None,
-                reason: "key.kid"
-            }]
-        );
+        assert_eq!(parsed.skipped, [SkippedKey { kid: None, reason: "key.kid" }]);
     }
     let skipped = parse(&json!({ "keys": [ec_with("use", json!("enc"))] })).skipped;
     assert_eq!(skipped[0].kid.as_deref(), Some("kid-ec-sign"));
@@ -164,10 +144,7 @@ fn k9_keys_of_one_kid_are_told_apart_by_algorithm_and_bounded() {
     assert_eq!(parsed.keys.candidates(Some("One"), Algorithm::Rs256).len(), 0);
 
     let parsed = parse(&json!({ "keys": vec![ec_with("kid", json!("one")); 9] }));
-    assert_eq!(
-        parsed.keys.candidates(Some("one"), Algorithm::Es256).len(),
-        MAX_CANDIDATES
-    );
+    assert_eq!(parsed.keys.candidates(Some("one"), Algorithm::Es256).len(), MAX_CANDIDATES);
     assert_eq!(parsed.keys.candidates(None, Algorithm::Es256).len(), MAX_CANDIDATES);
 }
 
@@ -192,11 +169,7 @@ fn what_is_no_set_is_malformed() {
         "{\"keys\":[],\"keys\":[]}",
         &deep,
     ] {
-        assert_eq!(
-            KeySet::parse(text.as_bytes()).unwrap_err(),
-            KeySetError::Malformed,
-            "{text:.40}"
-        );
+        assert_eq!(KeySet::parse(text.as_bytes()).unwrap_err(), KeySetError::Malformed, "{text:.40}");
     }
     assert!(KeySet::parse(b"{\"keys\":[]}").unwrap().keys.is_empty());
 }
@@ -207,11 +180,7 @@ fn fingerprint_tells_keys_apart() {
     let base = set(ec_with("kid", json!("a")));
     let print = *base.keys[0].fingerprint();
     assert!(set(ec_with("kid", json!("a"))).contains(&print));
-    for other in [
-        ec_with("kid", json!("b")),
-        ec_with("kid", Value::Null),
-        rsa_with("kid", json!("a")),
-    ] {
+    for other in [ec_with("kid", json!("b")), ec_with("kid", Value::Null), rsa_with("kid", json!("a"))] {
         assert!(!set(other).contains(&print));
     }
     assert_ne!(

@@ -126,9 +126,7 @@ impl KeyStore {
         self.current
             .load_full()
             .filter(|keys| self.serves(keys))
-            .ok_or_else(|| Unavailable {
-                retry_after: self.turn().retry_after(Instant::now()),
-            })
+            .ok_or_else(|| Unavailable { retry_after: self.turn().retry_after(Instant::now()) })
     }
 
     /// Asks for newer keys than those `tried`, because a token names a key that is not among them (`absent`) or its

@@ -88,14 +88,8 @@ async fn k16_whatever_the_issuer_answers_old_keys_stay_in_force() {
     for (bad, reason) in [
         (http(500, "", ""), "jwks.fetch_failed"),
         (String::new(), "jwks.fetch_failed"),
-        (
-            "HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\n{".into(),
-            "jwks.fetch_failed",
-        ),
-        (
-            http(200, "content-type: text/html\r\n", "<html></html>"),
-            "jwks.malformed",
-        ),
+        ("HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\n{".into(), "jwks.fetch_failed"),
+        (http(200, "content-type: text/html\r\n", "<html></html>"), "jwks.malformed"),
         (http(200, "", "{\"keys\":[{\"kty\":"), "jwks.malformed"),
         (http(204, "", ""), "jwks.fetch_failed"),
     ] {
@@ -120,15 +114,9 @@ async fn k16_a_dribbling_answer_is_cut_off_and_nobody_waits_for_it() {
     issuer.answer("/jwks", Answer::Dribble);
     let asked = Instant::now();
     assert!(!store.refetch(&tried, Some("b")).await);
-    assert!(
-        asked.elapsed() < Duration::from_secs(1),
-        "k14: answered within a second"
-    );
+    assert!(asked.elapsed() < Duration::from_secs(1), "k14: answered within a second");
     assert!(store.current().is_ok(), "known keys do not wait");
-    eventually("the fetch failed", || {
-        store.status().last_error == Some("jwks.fetch_failed")
-    })
-    .await;
+    eventually("the fetch failed", || store.status().last_error == Some("jwks.fetch_failed")).await;
 }
 
 #[tokio::test]
@@ -200,10 +188,7 @@ async fn k15_a_fetch_asked_for_in_the_cool_down_happens_when_it_ends() {
     assert!(newer.confirmed - tried.confirmed >= config.keys.cool_down);
     assert!(newer.confirmed - tried.confirmed < config.keys.cool_down + Duration::from_secs(1));
     assert_eq!(issuer.hits().len(), 2, "one, whatever the number of askers");
-    assert!(
-        store.refetch(&tried, Some("b")).await,
-        "who still holds the old keys is sent to the new ones"
-    );
+    assert!(store.refetch(&tried, Some("b")).await, "who still holds the old keys is sent to the new ones");
 }
 
 #[tokio::test]
@@ -212,10 +197,7 @@ async fn d19_a_key_id_looked_for_in_vain_asks_for_nothing_until_the_next_cool_do
     let store = run_ready(&with_cool_down(&issuer, 800)).await;
     let tried = store.current().unwrap();
     tokio::time::sleep_until(tried.confirmed + store.rules.cool_down).await;
-    assert!(
-        store.refetch(&tried, Some("b")).await,
-        "there is a newer set, but the key is not in it"
-    );
+    assert!(store.refetch(&tried, Some("b")).await, "there is a newer set, but the key is not in it");
     let tried = store.current().unwrap();
     assert!(!store.refetch(&tried, Some("b")).await);
     assert!(!store.turn().wanted, "known to be absent");
@@ -290,10 +272,7 @@ async fn k22_a_document_of_another_issuer_is_not_used() {
     let issuer = TestIssuer::with_keys(&[&TestKey::new("a")]).await;
     let jwks_uri = format!("http://{}/jwks", issuer.address);
     let place = "/.well-known/openid-configuration";
-    issuer.answer(
-        place,
-        ok(&json!({ "issuer": "https://evil.test", "jwks_uri": jwks_uri })),
-    );
+    issuer.answer(place, ok(&json!({ "issuer": "https://evil.test", "jwks_uri": jwks_uri })));
     failing_with(&config(issuer.issuer(""), None), "issuer.mismatch").await;
     assert!(!issuer.hits().contains(&"/jwks".to_owned()));
 }

@@ -63,19 +63,14 @@ impl Authenticator {
     /// Computes what no request changes. The stores are empty until somebody runs them.
     pub(crate) fn new(config: &Config) -> Result<Self, SetUpError> {
         let store = |issuer: &IssuerConfig| {
-            KeyStore::new(issuer).map(Arc::new).map_err(|error| SetUpError::Trust {
-                issuer: issuer.name.clone(),
-                error,
-            })
+            KeyStore::new(issuer)
+                .map(Arc::new)
+                .map_err(|error| SetUpError::Trust { issuer: issuer.name.clone(), error })
         };
         let limits = &config.listen.limits;
         Ok(Self {
             stores: config.issuers.iter().map(store).collect::<Result<_, _>>()?,
-            routes: config
-                .routes
-                .iter()
-                .map(|route| trusted(route, &config.issuers))
-                .collect(),
+            routes: config.routes.iter().map(|route| trusted(route, &config.issuers)).collect(),
             verified: VerifiedTokens::new().map_err(|_| SetUpError::Random)?,
             failures: FailureBudget::new(limits.failures_per_address, limits.failure_window, Instant::now()),
         })
@@ -98,19 +93,12 @@ impl Authenticator {
         headers: &HeaderMap,
         uri: &Uri,
     ) -> Result<Arc<Identity>, Rejection> {
-        let presented = Presented {
-            token: bearer(headers, uri)?,
-            route,
-            tenant,
-            now: seconds_since_1970(),
-        };
+        let presented = Presented { token: bearer(headers, uri)?, route, tenant, now: seconds_since_1970() };
         let fingerprint = self.verified.fingerprint(route, tenant, presented.token);
         if let Some(identity) = self.recall(&fingerprint, presented.now)? {
             return Ok(identity);
         }
-        self.failures
-            .check(peer, Instant::now())
-            .map_err(|retry_after| Rejection::TooManyFailures { retry_after })?;
+        self.failures.check(peer, Instant::now()).map_err(|retry_after| Rejection::TooManyFailures { retry_after })?;
         let verified = self.verify(&presented).await.inspect_err(|refusal| {
             if counts_as_failure(refusal) {
                 self.failures.charge(peer, Instant::now());
@@ -151,10 +139,7 @@ impl Authenticator {
             }
             outcome => outcome?,
         };
-        Ok(Verified {
-            identity: Arc::new(identity),
-            store: index,
-        })
+        Ok(Verified { identity: Arc::new(identity), store: index })
     }
 
     /// Everything that needs no key: whose token it claims to be, and whether that issuer's rules let it in here.
@@ -221,7 +206,5 @@ fn counts_as_failure(refusal: &Rejection) -> bool {
 
 fn seconds_since_1970() -> u64 {
     // Under a clock before 1970 every token is expired: fail closed.
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(u64::MAX, |time| time.as_secs())
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(u64::MAX, |time| time.as_secs())
 }

@@ -39,11 +39,7 @@ impl Gate {
         for store in authenticator.stores() {
             tasks.spawn(Arc::clone(store).run(CancellationToken::new()));
         }
-        Self {
-            authenticator,
-            issuer,
-            _tasks: tasks,
-        }
+        Self { authenticator, issuer, _tasks: tasks }
     }
 
     fn store(&self) -> &KeyStore {
@@ -80,9 +76,7 @@ impl Gate {
         let headers = HeaderMap::from_iter([(AUTHORIZATION, value)]);
         let uri = Uri::from_static("/notes");
         let peer = peer.parse().unwrap();
-        self.authenticator
-            .authenticate(route, tenant.as_ref(), peer, &headers, &uri)
-            .await
+        self.authenticator.authenticate(route, tenant.as_ref(), peer, &headers, &uri).await
     }
 }
 
@@ -110,10 +104,7 @@ async fn what_is_no_token_is_told_so() {
     let peer = "192.0.2.1".parse().unwrap();
     let outcome = gate.authenticator.authenticate(NOTES, None, peer, &headers, &uri).await;
     assert_eq!(outcome.unwrap_err(), Rejection::Bearer(BearerError::Missing));
-    assert_eq!(
-        gate.present("a.b").await.unwrap_err(),
-        Rejection::Token(TokenError::Shape)
-    );
+    assert_eq!(gate.present("a.b").await.unwrap_err(), Rejection::Token(TokenError::Shape));
 }
 
 #[tokio::test]
@@ -121,19 +112,9 @@ async fn k13_only_the_routes_own_issuers_are_asked() {
     let (key, other) = (TestKey::new("a"), TestKey::new("a"));
     let gate = Gate::open(&[&key], LONG).await;
     let foreign = gate.claims_with("iss", json!("https://evil.test"));
-    assert_eq!(
-        gate.present(&key.sign(&foreign)).await.map(drop),
-        refused(TokenError::Issuer)
-    );
-    assert_eq!(
-        gate.present(&other.sign(&gate.claims())).await.map(drop),
-        refused(TokenError::Signature)
-    );
-    assert_eq!(
-        gate.issuer.hits(),
-        ["/jwks"],
-        "nothing is fetched for them in the cool-down"
-    );
+    assert_eq!(gate.present(&key.sign(&foreign)).await.map(drop), refused(TokenError::Issuer));
+    assert_eq!(gate.present(&other.sign(&gate.claims())).await.map(drop), refused(TokenError::Signature));
+    assert_eq!(gate.issuer.hits(), ["/jwks"], "nothing is fetched for them in the cool-down");
 }
 
 #[tokio::test]
@@ -158,9 +139,7 @@ async fn k15_after_a_rotation_no_request_is_lost() {
     let gate = Gate::open(&[&old], Duration::ZERO).await;
     gate.present(&old.sign(&gate.claims())).await.unwrap();
     gate.issuer.publish(&[&old, &new]);
-    let tokens: Vec<_> = (0..20)
-        .map(|n| new.sign(&gate.claims_with("sub", json!(format!("u{n}")))))
-        .collect();
+    let tokens: Vec<_> = (0..20).map(|n| new.sign(&gate.claims_with("sub", json!(format!("u{n}"))))).collect();
     let outcomes = futures(&gate, &tokens).await;
     assert_eq!(outcomes, 20);
 }
@@ -171,10 +150,7 @@ async fn a_key_replaced_under_its_old_name_is_fetched_on_the_bad_signature() {
     let gate = Gate::open(&[&old], Duration::ZERO).await;
     gate.issuer.publish(&[&new]);
     gate.present(&new.sign(&gate.claims())).await.unwrap();
-    assert_eq!(
-        gate.present(&old.sign(&gate.claims())).await.map(drop),
-        refused(TokenError::Signature)
-    );
+    assert_eq!(gate.present(&old.sign(&gate.claims())).await.map(drop), refused(TokenError::Signature));
 }
 
 /// How many of the tokens pass when all are presented together.
@@ -186,10 +162,7 @@ async fn futures(gate: &Gate, tokens: &[String]) -> usize {
         let headers = HeaderMap::from_iter([(AUTHORIZATION, value)]);
         requests.spawn(async move {
             let (peer, uri) = ("192.0.2.1".parse().unwrap(), Uri::from_static("/notes"));
-            authenticator
-                .authenticate(NOTES, None, peer, &headers, &uri)
-                .await
-                .is_ok()
+            authenticator.authenticate(NOTES, None, peer, &headers, &uri).await.is_ok()
         });
     }
     requests.join_all().await.into_iter().filter(|passed| *passed).count()
@@ -232,11 +205,7 @@ async fn keys_too_old_to_trust_stop_cached_tokens_too() {
     let authenticator = Arc::new(Authenticator::new(&config).unwrap());
     let mut tasks = JoinSet::new();
     tasks.spawn(Arc::clone(&authenticator.stores[0]).run(CancellationToken::new()));
-    let gate = Gate {
-        authenticator,
-        issuer,
-        _tasks: tasks,
-    };
+    let gate = Gate { authenticator, issuer, _tasks: tasks };
     eventually("keys are there", || gate.store().status().ready).await;
     let token = key.sign(&gate.claims());
     gate.present(&token).await.unwrap();
@@ -271,17 +240,13 @@ async fn a_cached_token_passes_only_the_route_and_tenant_it_was_verified_for() {
     assert_eq!(elsewhere.map(drop), refused(TokenError::Audience));
 
     let token = key.sign(&gate.claims_with("aud", json!(["https://mcp.test/acme/t", "https://mcp.test/evil/t"])));
-    gate.present_at(TENANTS, Some("acme"), "192.0.2.1", &token)
-        .await
-        .unwrap();
+    gate.present_at(TENANTS, Some("acme"), "192.0.2.1", &token).await.unwrap();
     for _ in 0..20 {
         let foreign = gate.present_at(TENANTS, Some("evil"), "192.0.2.1", &token).await;
         assert_eq!(foreign.map(drop), refused(TokenError::Tenant));
     }
     // c20: a good token in the wrong place spends no budget.
-    gate.present(&key.sign(&gate.claims_with("sub", json!("bob"))))
-        .await
-        .unwrap();
+    gate.present(&key.sign(&gate.claims_with("sub", json!("bob")))).await.unwrap();
 }
 
 #[tokio::test]
@@ -300,10 +265,7 @@ async fn d20_a_spent_budget_refuses_new_tokens_of_the_address_but_not_known_ones
         matches!(outcome, Err(Rejection::TooManyFailures { retry_after }) if !retry_after.is_zero() && retry_after <= Duration::from_secs(12)),
         "{outcome:?}"
     );
-    assert!(
-        matches!(gate.present("x").await, Err(Rejection::TooManyFailures { .. })),
-        "before any reading"
-    );
+    assert!(matches!(gate.present("x").await, Err(Rejection::TooManyFailures { .. })), "before any reading");
     gate.present(&known).await.unwrap();
     gate.present_at(NOTES, None, "192.0.2.2", &fresh).await.unwrap();
     gate.present(&fresh).await.unwrap(); // known by now
@@ -317,10 +279,7 @@ fn an_issuer_whose_trust_anchor_is_missing_is_named() {
     let mut config = config_for(issuer);
     config.routes.clear();
     let error = Authenticator::new(&config).unwrap_err().to_string();
-    assert!(
-        error.starts_with("issuer test: /nowhere/ca.pem: cannot read"),
-        "{error}"
-    );
+    assert!(error.starts_with("issuer test: /nowhere/ca.pem: cannot read"), "{error}");
 }
 
 fn config(issuer: &TestIssuer) -> Config {
@@ -352,10 +311,7 @@ fn config_for(issuer: IssuerConfig) -> Config {
             },
         },
         admin: ([127, 0, 0, 1], 0).into(),
-        log: Log {
-            format: LogFormat::Text,
-            level: tracing::Level::INFO,
-        },
+        log: Log { format: LogFormat::Text, level: tracing::Level::INFO },
         issuers: vec![issuer],
         routes: vec![
             route("notes", "https://mcp.test/notes", TenantRule::Any),
@@ -376,12 +332,7 @@ fn route(name: &str, resource: &str, tenant: TenantRule) -> RouteConfig {
             messages: None,
             ca: None,
             headers: Vec::new(),
-            timeouts: Timeouts {
-                connect: second,
-                response: second,
-                idle: second,
-                total: second,
-            },
+            timeouts: Timeouts { connect: second, response: second, idle: second, total: second },
         },
         issuers: vec![0],
         scopes: Vec::new(),

@@ -51,11 +51,7 @@ fn t3_scheme_in_any_case_and_any_number_of_spaces() {
 
 #[test]
 fn t4_two_credentials_are_one_too_many() {
-    for fields in [
-        [&b"Bearer a"[..], b"Bearer a"],
-        [b"Bearer a", b"Bearer b"],
-        [b"Basic a", b"Bearer b"],
-    ] {
+    for fields in [[&b"Bearer a"[..], b"Bearer a"], [b"Bearer a", b"Bearer b"], [b"Basic a", b"Bearer b"]] {
         assert_eq!(read(&fields, "/mcp"), Err(BearerError::Multiple));
     }
     for text in ["Bearer a, Bearer b", "Bearer a,b", "Bearer ,a"] {
@@ -77,18 +73,8 @@ fn t6_token_in_the_query_is_never_taken() {
         assert_eq!(read(&[], &uri), Err(BearerError::InQuery), "{query}");
         assert_eq!(read(&[b"Bearer a"], &uri), Err(BearerError::InQuery), "{query}");
     }
-    for query in [
-        "token=access_token",
-        "access_tokens=a",
-        "xaccess_token=a",
-        "access_token%00=a",
-        "Access_Token=a",
-    ] {
-        assert_eq!(
-            read(&[b"Bearer a"], &format!("/mcp?{query}")).as_deref(),
-            Ok("a"),
-            "{query}"
-        );
+    for query in ["token=access_token", "access_tokens=a", "xaccess_token=a", "access_token%00=a", "Access_Token=a"] {
+        assert_eq!(read(&[b"Bearer a"], &format!("/mcp?{query}")).as_deref(), Ok("a"), "{query}");
     }
 }
 

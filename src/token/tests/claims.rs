@@ -60,11 +60,7 @@ fn c2_aud_that_differs_in_what_is_not_folded_is_refused() {
     ] {
         refused(judge.with("aud", aud), TokenError::Audience, aud);
     }
-    for aud in [
-        "HTTPS://mcp.example.com/mcp",
-        "https://MCP.Example.com/mcp",
-        "https://mcp.example.com:443/mcp",
-    ] {
+    for aud in ["HTTPS://mcp.example.com/mcp", "https://MCP.Example.com/mcp", "https://mcp.example.com:443/mcp"] {
         judge.with("aud", aud).unwrap_or_else(|error| panic!("{aud}: {error}"));
     }
 }
@@ -84,9 +80,7 @@ fn c2_empty_path_and_lone_slash_are_one_origin() {
 #[test]
 fn c3_aud_array_that_holds_ours_is_served() {
     let judge = Judge::new();
-    judge
-        .with("aud", json!(["https://other.example.com/", RESOURCE]))
-        .unwrap();
+    judge.with("aud", json!(["https://other.example.com/", RESOURCE])).unwrap();
     judge.with("aud", json!([RESOURCE])).unwrap();
 }
 
@@ -97,12 +91,7 @@ fn further_audiences_are_exact() {
     for aud in ["api://notes", "https://X.example/a", RESOURCE] {
         judge.with("aud", aud).unwrap();
     }
-    for aud in [
-        "API://notes",
-        "api://notes/",
-        "https://x.example/a",
-        "https://X.example:443/a",
-    ] {
+    for aud in ["API://notes", "api://notes/", "https://x.example/a", "https://X.example:443/a"] {
         refused(judge.with("aud", aud), TokenError::Audience, aud);
     }
 }
@@ -143,11 +132,7 @@ fn c5_iss_that_is_not_the_same_text_is_refused() {
 #[test]
 fn t34_id_token_is_refused() {
     let judge = Judge::new();
-    refused(
-        judge.with("aud", "editor"),
-        TokenError::Audience,
-        "its audience is the client",
-    );
+    refused(judge.with("aud", "editor"), TokenError::Audience, "its audience is the client");
     for mark in ["nonce", "at_hash", "c_hash"] {
         refused(judge.with(mark, "x"), TokenError::IdToken, mark);
         refused(judge.with(mark, Value::Null), TokenError::IdToken, mark);
@@ -216,14 +201,7 @@ fn client_is_the_first_claim_that_is_present() {
 fn c14_control_bytes_in_what_is_injected_are_refused() {
     let mut judge = Judge::new();
     judge.expect.claims = paths(&["email"]);
-    let controls = [
-        "a\r\nx-auth-subject: root",
-        "a\0",
-        "\u{7f}",
-        "\u{1b}[2J",
-        "a\tb",
-        "\u{85}",
-    ];
+    let controls = ["a\r\nx-auth-subject: root", "a\0", "\u{7f}", "\u{1b}[2J", "a\tb", "\u{85}"];
     for text in controls {
         for claim in ["sub", "client_id", "tid", "scope", "jti", "email"] {
             refused(judge.with(claim, text), TokenError::ClaimBytes, (claim, text));
@@ -245,19 +223,11 @@ fn c15_oversized_claims_are_refused() {
     }
     let scopes = |count: usize| vec!["s234567"; count];
     judge.with("scope", scopes(512).join(" ")).unwrap();
-    refused(
-        judge.with("scope", scopes(513).join(" ")),
-        TokenError::ClaimSize,
-        "string",
-    );
+    refused(judge.with("scope", scopes(513).join(" ")), TokenError::ClaimSize, "string");
     refused(judge.with("scope", json!(scopes(513))), TokenError::ClaimSize, "array");
     judge.with("email", "x".repeat(4096)).unwrap();
     refused(judge.with("email", "x".repeat(4097)), TokenError::ClaimSize, "email");
-    refused(
-        judge.with("email", json!(scopes(513))),
-        TokenError::ClaimSize,
-        "email array",
-    );
+    refused(judge.with("email", json!(scopes(513))), TokenError::ClaimSize, "email array");
     refused(judge.with("jti", "x".repeat(4097)), TokenError::ClaimSize, "jti");
 }
 
@@ -292,13 +262,7 @@ fn scope_arrays_are_read_where_the_rules_say_so() {
     let identity = judge.with("scope", json!(["a", "b"])).unwrap();
     assert_eq!(identity.scopes().len(), 2);
     assert!(judge.with("scope", json!([])).unwrap().scopes().is_empty());
-    for scope in [
-        json!(["a b"]),
-        json!(["a", 1]),
-        json!([""]),
-        json!([null]),
-        json!([["a"]]),
-    ] {
+    for scope in [json!(["a b"]), json!(["a", 1]), json!([""]), json!([null]), json!([["a"]])] {
         refused(judge.with("scope", scope.clone()), TokenError::Scope, scope);
     }
 }
@@ -332,13 +296,7 @@ fn service_is_told_from_a_user_by_its_own_sub() {
 fn injected_claims_are_text_or_left_out() {
     let mut judge = Judge::new();
     judge.expect.claims = paths(&["value", "realm_access.roles"]);
-    let value = |value: Value| {
-        judge
-            .with("value", value)
-            .unwrap()
-            .claim(&path("value"))
-            .map(str::to_owned)
-    };
+    let value = |value: Value| judge.with("value", value).unwrap().claim(&path("value")).map(str::to_owned);
     assert_eq!(value(json!("a b, c")).as_deref(), Some("a b, c"));
     assert_eq!(value(json!(7)).as_deref(), Some("7"));
     assert_eq!(value(json!(true)).as_deref(), Some("true"));
@@ -347,11 +305,7 @@ fn injected_claims_are_text_or_left_out() {
         assert_eq!(value(lost), None);
     }
     for ambiguous in [json!(["a b"]), json!(["a", ""])] {
-        refused(
-            judge.with("value", ambiguous.clone()),
-            TokenError::ClaimBytes,
-            ambiguous,
-        );
+        refused(judge.with("value", ambiguous.clone()), TokenError::ClaimBytes, ambiguous);
     }
     let nested = judge.with("realm_access", json!({"roles": ["user"]})).unwrap();
     assert_eq!(nested.claim(&path("realm_access.roles")), Some("user"));

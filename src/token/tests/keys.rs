@@ -22,11 +22,7 @@ fn judge_of(signers: &[&Signer]) -> Judge {
 #[test]
 fn each_kind_of_key_verifies_what_it_signed() {
     let mut judge = judge_of(&[rsa(), ec(), ec384(), ed()]);
-    judge
-        .expect
-        .rules
-        .algorithms
-        .extend([Algorithm::Rs384, Algorithm::Es384, Algorithm::Ed25519]);
+    judge.expect.rules.algorithms.extend([Algorithm::Rs384, Algorithm::Es384, Algorithm::Ed25519]);
     for (signer, alg) in [
         (rsa(), "RS256"),
         (rsa(), "RS384"),
@@ -36,9 +32,7 @@ fn each_kind_of_key_verifies_what_it_signed() {
         (ed(), "EdDSA"),
         (ed(), "Ed25519"),
     ] {
-        judge
-            .judge(&labelled(signer, alg, alg))
-            .unwrap_or_else(|error| panic!("{alg}: {error}"));
+        judge.judge(&labelled(signer, alg, alg)).unwrap_or_else(|error| panic!("{alg}: {error}"));
     }
 }
 
@@ -46,25 +40,12 @@ fn each_kind_of_key_verifies_what_it_signed() {
 fn t16_signature_under_another_label_is_refused() {
     let mut judge = judge_of(&[rsa(), ec(), ed()]);
     judge.expect.rules.algorithms.push(Algorithm::Rs384);
-    for (label, actual) in [
-        ("PS256", "RS256"),
-        ("RS256", "PS256"),
-        ("RS384", "RS256"),
-        ("RS256", "RS384"),
-    ] {
-        refused(
-            judge.judge(&labelled(rsa(), label, actual)),
-            TokenError::Signature,
-            label,
-        );
+    for (label, actual) in [("PS256", "RS256"), ("RS256", "PS256"), ("RS384", "RS256"), ("RS256", "RS384")] {
+        refused(judge.judge(&labelled(rsa(), label, actual)), TokenError::Signature, label);
     }
     // Where the label does not fit the key that the kid names, no key is left to try.
     for (signer, label) in [(ec(), "RS256"), (rsa(), "ES256"), (ec(), "EdDSA"), (ed(), "ES256")] {
-        refused(
-            judge.judge(&labelled(signer, label, signer.alg)),
-            TokenError::KeyId,
-            label,
-        );
+        refused(judge.judge(&labelled(signer, label, signer.alg)), TokenError::KeyId, label);
     }
 }
 
@@ -85,12 +66,7 @@ fn t18_der_form_of_an_ecdsa_signature_is_refused() {
     let integer = |half: &[u8]| [&[2, 33, 0], half].concat();
     let body = [integer(&raw[..32]), integer(&raw[32..])].concat();
     let der = [vec![0x30, u8::try_from(body.len()).unwrap()], body].concat();
-    for signature in [
-        der,
-        raw[..63].to_vec(),
-        [raw.as_slice(), &[0]].concat(),
-        [&[0], raw.as_slice()].concat(),
-    ] {
+    for signature in [der, raw[..63].to_vec(), [raw.as_slice(), &[0]].concat(), [&[0], raw.as_slice()].concat()] {
         let token = format!("{message}.{}", encode(&signature));
         refused(Judge::new().judge(&token), TokenError::Signature, signature.len());
     }
@@ -103,11 +79,7 @@ fn k2_key_with_another_alg_is_not_tried() {
     jwk["alg"] = "PS256".into();
     let mut judge = Judge::new();
     judge.keys = set(&json!({ "keys": [jwk] }));
-    refused(
-        judge.judge(&labelled(rsa(), "RS256", "RS256")),
-        TokenError::KeyId,
-        "RS256",
-    );
+    refused(judge.judge(&labelled(rsa(), "RS256", "RS256")), TokenError::KeyId, "RS256");
     judge.judge(&labelled(rsa(), "PS256", "PS256")).unwrap();
 }
 
@@ -134,26 +106,14 @@ fn k10_token_without_kid_is_held_against_the_keys_of_its_algorithm() {
     header.as_object_mut().unwrap().remove("kid");
     let token = ec().token(&header, &claims());
     judge_of(&[rsa(), stranger(), ec()]).judge(&token).unwrap();
-    refused(
-        judge_of(&[rsa(), ed()]).judge(&token),
-        TokenError::KeyId,
-        "no key of the algorithm",
-    );
-    refused(
-        judge_of(&[stranger()]).judge(&token),
-        TokenError::Signature,
-        "another key",
-    );
+    refused(judge_of(&[rsa(), ed()]).judge(&token), TokenError::KeyId, "no key of the algorithm");
+    refused(judge_of(&[stranger()]).judge(&token), TokenError::Signature, "another key");
 }
 
 #[test]
 fn k11_key_of_another_issuer_verifies_nothing() {
     let token = stranger().token(&stranger().header(), &claims());
-    refused(
-        Judge::new().judge(&token),
-        TokenError::Signature,
-        "same kid, another key",
-    );
+    refused(Judge::new().judge(&token), TokenError::Signature, "same kid, another key");
 }
 
 #[test]

@@ -65,19 +65,10 @@ fn entra_user_token() {
     let identity = verdict(&judge, Some("JWT"), token.clone()).unwrap();
     assert_eq!(
         names(&identity),
-        (
-            "pairwise-sub",
-            Some("client-guid"),
-            Some(ENTRA_TENANT),
-            vec!["Notes.Read", "Notes.Write"]
-        )
+        ("pairwise-sub", Some("client-guid"), Some(ENTRA_TENANT), vec!["Notes.Read", "Notes.Write"])
     );
     judge.expect.audiences.clear();
-    refused(
-        verdict(&judge, Some("JWT"), token),
-        TokenError::Audience,
-        "the API's id is not listed",
-    );
+    refused(verdict(&judge, Some("JWT"), token), TokenError::Audience, "the API's id is not listed");
 }
 
 #[test]
@@ -87,10 +78,7 @@ fn entra_app_token() {
         "roles": ["Notes.Read.All"], "idtyp": "app", "nbf": NOW - 5, "ver": "2.0",
     });
     let identity = verdict(&entra(), Some("JWT"), token).unwrap();
-    assert_eq!(
-        names(&identity),
-        ("oid-2", Some("daemon-guid"), Some(ENTRA_TENANT), vec!["Notes.Read.All"])
-    );
+    assert_eq!(names(&identity), ("oid-2", Some("daemon-guid"), Some(ENTRA_TENANT), vec!["Notes.Read.All"]));
 }
 
 fn okta() -> Judge {
@@ -113,21 +101,14 @@ fn okta_tokens() {
         "auth_time": NOW - 9, "sub": "alice@example.com",
     });
     let identity = verdict(&okta(), None, user).unwrap();
-    assert_eq!(
-        names(&identity),
-        ("alice@example.com", Some("0oa1"), None, vec!["openid", "notes"])
-    );
+    assert_eq!(names(&identity), ("alice@example.com", Some("0oa1"), None, vec!["openid", "notes"]));
     let service =
         json!({"ver": 1, "jti": "AT.2", "aud": "api://default", "cid": "0oa1", "scp": ["notes"], "sub": "0oa1"});
     assert_eq!(verdict(&okta(), None, service).unwrap().kind(), Kind::Service);
 }
 
 fn auth0() -> Judge {
-    let rules = ClaimRules {
-        client: paths(&["azp", "client_id"]),
-        tenant: Some(path("org_id")),
-        ..generic()
-    };
+    let rules = ClaimRules { client: paths(&["azp", "client_id"]), tenant: Some(path("org_id")), ..generic() };
     judge("https://example.eu.auth0.com/", rules)
 }
 
@@ -167,10 +148,7 @@ fn cognito_tokens() {
         "auth_time": NOW - 9, "version": 2, "jti": "j", "client_id": "7client", "username": "alice",
     });
     let identity = verdict(&cognito(), None, access.clone()).unwrap();
-    assert_eq!(
-        names(&identity),
-        ("uuid-1", Some("7client"), None, vec!["notes/read", "notes/write"])
-    );
+    assert_eq!(names(&identity), ("uuid-1", Some("7client"), None, vec!["notes/read", "notes/write"]));
     let mut bound = access.clone();
     bound["aud"] = RESOURCE.into();
     verdict(&cognito(), None, bound).unwrap();
@@ -180,20 +158,12 @@ fn cognito_tokens() {
     refused(verdict(&cognito(), None, id), TokenError::Required, "ID token");
     let mut other = access;
     other["client_id"] = "8client".into();
-    refused(
-        verdict(&cognito(), None, other),
-        TokenError::Audience,
-        "another app's client",
-    );
+    refused(verdict(&cognito(), None, other), TokenError::Audience, "another app's client");
 }
 
 #[test]
 fn keycloak_tokens() {
-    let rules = ClaimRules {
-        client: paths(&["azp", "client_id"]),
-        tenant: None,
-        ..generic()
-    };
+    let rules = ClaimRules { client: paths(&["azp", "client_id"]), tenant: None, ..generic() };
     let mut judge = judge("https://id.example.com/realms/acme", rules);
     judge.expect.claims = paths(&["realm_access.roles", "email_verified"]);
     let token = json!({
@@ -202,27 +172,17 @@ fn keycloak_tokens() {
         "resource_access": {"account": {"roles": ["view-profile"]}}, "scope": "openid email mcp:tools", "email_verified": true,
     });
     let identity = verdict(&judge, Some("JWT"), token.clone()).unwrap();
-    assert_eq!(
-        names(&identity),
-        ("uuid", Some("editor"), None, vec!["openid", "email", "mcp:tools"])
-    );
+    assert_eq!(names(&identity), ("uuid", Some("editor"), None, vec!["openid", "email", "mcp:tools"]));
     assert_eq!(identity.claim(&path("realm_access.roles")), Some("offline_access user"));
     assert_eq!(identity.claim(&path("email_verified")), Some("true"));
     let mut unmapped = token;
     unmapped["aud"] = "account".into();
-    refused(
-        verdict(&judge, Some("JWT"), unmapped),
-        TokenError::Audience,
-        "no audience mapper",
-    );
+    refused(verdict(&judge, Some("JWT"), unmapped), TokenError::Audience, "no audience mapper");
 }
 
 #[test]
 fn zitadel_tokens() {
-    let rules = ClaimRules {
-        tenant: Some(path("urn:zitadel:iam:user:resourceowner:id")),
-        ..generic()
-    };
+    let rules = ClaimRules { tenant: Some(path("urn:zitadel:iam:user:resourceowner:id")), ..generic() };
     let mut judge = judge("https://example.zitadel.cloud", rules);
     judge.expect.audiences = vec!["project-1".to_owned()];
     let token = json!({
@@ -231,28 +191,19 @@ fn zitadel_tokens() {
         "urn:zitadel:iam:org:project:roles": {"admin": {"org-1": "acme.example"}},
     });
     let identity = verdict(&judge, None, token).unwrap();
-    assert_eq!(
-        names(&identity),
-        ("2801", Some("client@project"), Some("org-1"), vec![])
-    );
+    assert_eq!(names(&identity), ("2801", Some("client@project"), Some("org-1"), vec![]));
 }
 
 #[test]
 fn workos_tokens() {
-    let rules = ClaimRules {
-        tenant: Some(path("org_id")),
-        ..generic()
-    };
+    let rules = ClaimRules { tenant: Some(path("org_id")), ..generic() };
     let judge = judge("https://example.authkit.app", rules);
     let token = json!({
         "aud": RESOURCE, "sub": "user_1", "sid": "app_1", "org_id": "org_1", "client_id": "client_1", "jti": "1",
         "scope": "openid mcp:tools", "role": "member", "permissions": ["notes:read"],
     });
     let identity = verdict(&judge, None, token).unwrap();
-    assert_eq!(
-        names(&identity),
-        ("user_1", Some("client_1"), Some("org_1"), vec!["openid", "mcp:tools"])
-    );
+    assert_eq!(names(&identity), ("user_1", Some("client_1"), Some("org_1"), vec!["openid", "mcp:tools"]));
 }
 
 #[test]
@@ -265,14 +216,6 @@ fn rfc_9068_token_under_the_strict_rules() {
         "scope": "openid profile reademail", "auth_time": NOW - 9,
     });
     let identity = verdict(&judge, Some("at+jwt"), token.clone()).unwrap();
-    assert_eq!(
-        names(&identity),
-        (
-            "5ba552d67",
-            Some("s6BhdRkqt3"),
-            None,
-            vec!["openid", "profile", "reademail"]
-        )
-    );
+    assert_eq!(names(&identity), ("5ba552d67", Some("s6BhdRkqt3"), None, vec!["openid", "profile", "reademail"]));
     refused(verdict(&judge, Some("JWT"), token), TokenError::Type, "not at+jwt");
 }

@@ -65,12 +65,7 @@ fn t10_base64url_that_is_not_canonical_is_refused() {
     let alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     let stray = alphabet.chars().nth(alphabet.find(last).unwrap() + 1).unwrap();
     let body = good.strip_suffix(last).unwrap();
-    let cases = [
-        format!("{body}{stray}"),
-        format!("{good}AAA"),
-        body.replacen('.', "+.", 1),
-        format!("/{body}"),
-    ];
+    let cases = [format!("{body}{stray}"), format!("{good}AAA"), body.replacen('.', "+.", 1), format!("/{body}")];
     for token in cases {
         refused(judge.judge(&token), TokenError::Encoding, &token);
     }
@@ -82,9 +77,7 @@ fn t11_token_over_the_bound_is_refused_before_it_is_read() {
     for token in ["a".repeat(16 * 1024 + 1), ".".repeat(1 << 20), "\u{e9}".repeat(1 << 14)] {
         refused(judge.judge(&token), TokenError::Size, token.len());
     }
-    judge
-        .claims(|claims| claims["padding"] = "x".repeat(11_000).into())
-        .unwrap();
+    judge.claims(|claims| claims["padding"] = "x".repeat(11_000).into()).unwrap();
 }
 
 #[test]
@@ -115,43 +108,26 @@ fn t29_what_is_no_json_object_is_refused() {
         ]
     };
     for bytes in spoilt(&header) {
-        refused(
-            judge.judge(&ec().raw(&bytes, &payload)),
-            TokenError::Json,
-            String::from_utf8_lossy(&bytes),
-        );
+        refused(judge.judge(&ec().raw(&bytes, &payload)), TokenError::Json, String::from_utf8_lossy(&bytes));
     }
     for bytes in spoilt(&payload) {
-        refused(
-            judge.judge(&ec().raw(&header, &bytes)),
-            TokenError::Json,
-            String::from_utf8_lossy(&bytes),
-        );
+        refused(judge.judge(&ec().raw(&header, &bytes)), TokenError::Json, String::from_utf8_lossy(&bytes));
     }
-    judge
-        .judge(&ec().raw(format!(" {header}\n"), format!("\t{payload} ")))
-        .unwrap();
+    judge.judge(&ec().raw(format!(" {header}\n"), format!("\t{payload} "))).unwrap();
 }
 
 #[test]
 fn t30_deep_nesting_is_refused_without_a_deep_stack() {
     let judge = Judge::new();
     let deep = |open: &str, close: &str, depth: usize| format!("{}0{}", open.repeat(depth), close.repeat(depth));
-    for value in [
-        deep("[", "]", 5000),
-        deep("[", "]", 32),
-        deep("{\"a\":", "}", 1500),
-        "[".repeat(10_000),
-    ] {
+    for value in [deep("[", "]", 5000), deep("[", "]", 32), deep("{\"a\":", "}", 1500), "[".repeat(10_000)] {
         let spoil = |good: String| good.replacen('{', &format!("{{\"deep\":{value},"), 1);
         let token = ec().raw(spoil(ec().header().to_string()), claims().to_string());
         refused(judge.judge(&token), TokenError::Json, value.len());
         let token = ec().raw(ec().header().to_string(), spoil(claims().to_string()));
         refused(judge.judge(&token), TokenError::Json, value.len());
     }
-    let fine = claims()
-        .to_string()
-        .replacen('{', &format!("{{\"deep\":{},", deep("[", "]", 31)), 1);
+    let fine = claims().to_string().replacen('{', &format!("{{\"deep\":{},", deep("[", "]", 31)), 1);
     judge.judge(&ec().raw(ec().header().to_string(), fine)).unwrap();
 }
 
@@ -166,10 +142,7 @@ fn t31_duplicate_member_in_the_header_is_refused() {
         "\"x\":[{\"y\":1,\"y\":2}]",
     ] {
         let good = ec().header().to_string();
-        for header in [
-            good.replacen('{', &format!("{{{twice},"), 1),
-            good.replacen('}', &format!(",{twice}}}"), 1),
-        ] {
+        for header in [good.replacen('{', &format!("{{{twice},"), 1), good.replacen('}', &format!(",{twice}}}"), 1)] {
             let token = ec().raw(&header, claims().to_string());
             refused(judge.judge(&token), TokenError::Duplicate, &header);
         }
@@ -187,10 +160,7 @@ fn c21_duplicate_claim_is_refused_wherever_it_stands() {
         "\"x\":{\"y\":1,\"\\u0079\":1}",
     ] {
         let good = claims().to_string();
-        for payload in [
-            good.replacen('{', &format!("{{{twice},"), 1),
-            good.replacen('}', &format!(",{twice}}}"), 1),
-        ] {
+        for payload in [good.replacen('{', &format!("{{{twice},"), 1), good.replacen('}', &format!(",{twice}}}"), 1)] {
             let token = ec().raw(ec().header().to_string(), &payload);
             refused(judge.judge(&token), TokenError::Duplicate, &payload);
         }
@@ -208,26 +178,12 @@ fn t17_changed_or_stripped_signature_is_refused() {
     }
     let mut other = claims();
     other["sub"] = "mallory".into();
-    let (other, _) = ec()
-        .token(&ec().header(), &other)
-        .rsplit_once('.')
-        .map(|(m, s)| (m.to_owned(), s.to_owned()))
-        .unwrap();
-    refused(
-        judge.judge(&format!("{other}.{signature}")),
-        TokenError::Signature,
-        "another payload",
-    );
+    let (other, _) =
+        ec().token(&ec().header(), &other).rsplit_once('.').map(|(m, s)| (m.to_owned(), s.to_owned())).unwrap();
+    refused(judge.judge(&format!("{other}.{signature}")), TokenError::Signature, "another payload");
     let mut header = ec().header();
     header["typ"] = "JWT".into();
-    let (other, _) = ec()
-        .token(&header, &claims())
-        .rsplit_once('.')
-        .map(|(m, s)| (m.to_owned(), s.to_owned()))
-        .unwrap();
-    refused(
-        judge.judge(&format!("{other}.{signature}")),
-        TokenError::Signature,
-        "another header",
-    );
+    let (other, _) =
+        ec().token(&header, &claims()).rsplit_once('.').map(|(m, s)| (m.to_owned(), s.to_owned())).unwrap();
+    refused(judge.judge(&format!("{other}.{signature}")), TokenError::Signature, "another header");
 }

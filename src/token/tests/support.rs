@@ -84,11 +84,7 @@ fn new_ec(alg: &'static str, crv: &str, rules: &'static EcdsaSigningAlgorithm) -
     let key = EcdsaKeyPair::generate(rules).unwrap();
     let (x, y) = key.public_key().as_ref()[1..].split_at(key.public_key().as_ref().len() / 2);
     let (x, y) = (encode(x), encode(y));
-    Signer {
-        jwk: json!({"kty": "EC", "crv": crv, "x": x, "y": y, "kid": alg, "alg": alg}),
-        alg,
-        key: Private::Ec(key),
-    }
+    Signer { jwk: json!({"kty": "EC", "crv": crv, "x": x, "y": y, "kid": alg, "alg": alg}), alg, key: Private::Ec(key) }
 }
 
 impl Signer {

@@ -57,12 +57,7 @@ fn run(file: &str, jwks: fn(&Value) -> Value) -> (usize, usize) {
             let id = test["tcId"].as_u64().unwrap();
             let verdict = verify(test["jws"].as_str().unwrap(), &keys, &rules);
             let expected = test["result"] == "valid" && !symmetric && REFUSED.iter().all(|(refused, _)| *refused != id);
-            assert_eq!(
-                verdict.is_ok(),
-                expected,
-                "vector {id}, {}: {verdict:?}",
-                test["comment"]
-            );
+            assert_eq!(verdict.is_ok(), expected, "vector {id}, {}: {verdict:?}", test["comment"]);
             ran += 1;
             verified += usize::from(verdict.is_ok());
         }
