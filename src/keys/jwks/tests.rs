@@ -98,6 +98,12 @@ fn k3_weak_rsa_key_is_skipped() {
     for exponent in ["Ag", "AQAA", "AQAAAAE"] {
         assert_eq!(reason(rsa_with("e", json!(exponent))), Some("key.weak"), "{exponent}");
     }
+    let n = vector(5)["keys"][0]["n"].as_str().unwrap().to_owned();
+    let even = format!("{}A", n.strip_suffix('Q').unwrap());
+    let short = format!("A{}", n.strip_prefix('k').unwrap());
+    for n in [even, short] {
+        assert_eq!(reason(rsa_with("n", json!(n))), Some("key.weak"), "{n}");
+    }
     let mut huge = vec![0xff; 1025];
     huge[0] = 0x81;
     let text = base64::Engine::encode(&base64::engine::general_purpose::URL_SAFE_NO_PAD, &huge);
