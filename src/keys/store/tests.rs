@@ -50,7 +50,7 @@ async fn k21_start_without_the_issuer_is_unavailable_and_recovers() {
     let issuer = TestIssuer::start().await;
     let store = failing_with(&issuer.config(), "jwks.fetch_failed").await;
     let unavailable = store.current().unwrap_err();
-    assert!(unavailable.retry_after >= SOON && unavailable.retry_after <= Duration::from_secs(60));
+    assert!(unavailable.retry_after >= SOON && unavailable.retry_after <= Duration::from_mins(1));
     assert_eq!(store.status().age, None);
 
     issuer.publish(&[&TestKey::new("a")]);
@@ -164,7 +164,7 @@ async fn k14_after_the_cool_down_a_flood_shares_one_fetch() {
     let (a, b) = (TestKey::new("a"), TestKey::new("b"));
     let issuer = TestIssuer::with_keys(&[&a]).await;
     let mut config = with_cool_down(&issuer, 500);
-    config.keys.max_age = Duration::from_secs(3600);
+    config.keys.max_age = Duration::from_hours(1);
     let store = run_ready(&config).await;
     let tried = store.current().unwrap();
     tokio::time::sleep_until(tried.confirmed + config.keys.cool_down).await;
