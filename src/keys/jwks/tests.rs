@@ -39,7 +39,8 @@ fn changed(key: &Value, member: &str, value: Value) -> Value {
     key
 }
 
-fn reason(key: Value) -> Option<&'static str> {
+fn reason(key: impl Into<Value>) -> Option<&'static str> {
+    let key: Value = key.into();
     let parsed = parse(&json!({ "keys": [key] }));
     assert_eq!(parsed.keys.len() + parsed.skipped.len(), 1);
     parsed.skipped.first().map(|skipped| skipped.reason)
