@@ -126,9 +126,7 @@ impl KeyStore {
         self.current
             .load_full()
             .filter(|keys| self.serves(keys))
-            .ok_or_else(|| Unavailable {
-                retry_after: self.turn().retry_after(Instant::now()),
-            })
+            .ok_or_else(|| self.unavailable(Instant::now()))
     }
 
     /// Asks for newer keys than those `tried`, because a token names a key that is not among them (`absent`) or its
@@ -251,6 +249,14 @@ impl KeyStore {
         self.absent.get(&hash).is_some_and(|until| Instant::now() < until)
     }
 
+    /// Somebody needs keys: the next fetch comes when the cool-down ends, even where back-off says later.
+    fn unavailable(&self, now: Instant) -> Unavailable {
+        self.ask(now);
+        Unavailable {
+            retry_after: self.turn().retry_after(self.rules.cool_down, now),
+        }
+    }
+
     /// True when waiting makes sense: a fetch is under way, or nothing keeps the loop from starting one now.
     fn ask(&self, now: Instant) -> bool {
         let mut turn = self.turn();
@@ -303,10 +309,11 @@ impl Turn {
         }
     }
 
-    fn retry_after(&self, now: Instant) -> Duration {
+    fn retry_after(&self, cool_down: Duration, now: Instant) -> Duration {
         if self.in_flight {
             return SOON;
         }
-        self.planned.saturating_duration_since(now).max(SOON)
+        let (at, _) = self.next(cool_down);
+        at.saturating_duration_since(now).max(SOON)
     }
 }
