@@ -2,6 +2,7 @@ use serde_json::json;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
+use super::turn::SOON;
 use super::*;
 use crate::keys::test_issuer::{Answer, TestIssuer, TestKey, config, eventually, http, ok, set};
 
