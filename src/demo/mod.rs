@@ -1,0 +1,4 @@
+//! `portcullis demo`: a whole working set-up on loopback, and one round trip through it as a client makes it.
+
+pub mod authorization;
+mod serving;
