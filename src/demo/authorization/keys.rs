@@ -15,6 +15,8 @@ use super::secret;
 const MAX_RETIRED: usize = 4;
 /// Added to a token's life time: clocks of resource servers may be slow.
 const CLOCK_LEEWAY: Duration = Duration::from_mins(1);
+/// What stands before the PKCS#1 key in PKCS#8 (RFC 5208 §5) with 2048 bits: sequence 4, version 3, algorithm 15, octets 4.
+const PKCS8_RSA_PREFIX_BYTES: usize = 26;
 /// RFC 9068 §2.1: what an access token says it is.
 const ACCESS_TOKEN_TYPE: &str = "at+jwt";
 
@@ -62,7 +64,9 @@ impl SigningAlgorithm {
             Self::Rs256 => {
                 let pair = aws_lc_rs::rsa::KeyPair::generate(KeySize::Rsa2048).map_err(|_| KeyFailure)?;
                 let der = pair.as_der().map_err(|_| KeyFailure)?;
-                Ok(EncodingKey::from_rsa_der(der.as_ref()))
+                // jsonwebtoken wants the PKCS#1 key that PKCS#8 wraps; `from_encoding_key` notices if it is not there.
+                let inner = der.as_ref().get(PKCS8_RSA_PREFIX_BYTES..).ok_or(KeyFailure)?;
+                Ok(EncodingKey::from_rsa_der(inner))
             }
             Self::EdDsa => {
                 let pair = Ed25519KeyPair::generate().map_err(|_| KeyFailure)?;
