@@ -16,8 +16,7 @@ const GRACE: Duration = Duration::from_secs(2);
 pub(super) struct Serving {
     address: SocketAddr,
     tasks: TaskTracker,
-    stop: CancellationToken,
-    _stop_on_drop: DropGuard,
+    stop: DropGuard,
 }
 
 impl Serving {
@@ -33,13 +32,8 @@ impl Serving {
             }
         });
         tasks.close();
-        let _stop_on_drop = stop.clone().drop_guard();
-        Ok(Self {
-            address,
-            tasks,
-            stop,
-            _stop_on_drop,
-        })
+        let stop = stop.drop_guard();
+        Ok(Self { address, tasks, stop })
     }
 
     /// Where it listens.
@@ -49,7 +43,7 @@ impl Serving {
 
     /// Stops accepting and waits for open requests, at most for a grace time.
     pub(super) async fn shut_down(self) {
-        self.stop.cancel();
+        drop(self.stop);
         if tokio::time::timeout(GRACE, self.tasks.wait()).await.is_err() {
             tracing::debug!(address = %self.address, "a demo service was cut off");
         }

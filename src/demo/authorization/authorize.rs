@@ -223,23 +223,14 @@ fn try_decide(shared: &Shared, headers: &HeaderMap, body: &[u8]) -> Result<Respo
         return Err(gone);
     }
     let typed = form.one("user")?.unwrap_or_default();
-    let user = match form.one("decision")? {
-        Some("approve") => match User::parse(typed).filter(|user| !shared.clients.is_fixed(&user.subject)) {
-            Some(user) => user,
-            None => {
-                return Ok(consent(
-                    &pending,
-                    &ticket,
-                    typed,
-                    Some("Not a name: use a-z, 0-9, . _ - and one @."),
-                ));
-            }
-        },
-        _ => {
-            shared.pending().remove(&ticket, now);
-            let denied = OAuthError::new(Code::AccessDenied, "the person said no");
-            return Ok(pending.back.refuse(&shared.issuer, denied));
-        }
+    if form.one("decision")? != Some("approve") {
+        shared.pending().remove(&ticket, now);
+        let denied = OAuthError::new(Code::AccessDenied, "the person said no");
+        return Ok(pending.back.refuse(&shared.issuer, denied));
+    }
+    let Some(user) = User::parse(typed).filter(|user| !shared.clients.is_fixed(&user.subject)) else {
+        let wrong = "Not a name: use a-z, 0-9, . _ - and one @.";
+        return Ok(consent(&pending, &ticket, typed, Some(wrong)));
     };
     // Whoever removes it answers it: a form sent twice gets one code.
     let pending = shared.pending().remove(&ticket, now).ok_or(gone)?;

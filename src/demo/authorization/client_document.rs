@@ -174,7 +174,7 @@ mod tests {
             ("redirect_uris", Vec::<String>::new().into()),
             ("redirect_uris", vec!["javascript:alert(1)"].into()),
         ] {
-            assert!(document(&[change.clone()]).is_err(), "{change:?}");
+            assert!(document(std::slice::from_ref(&change)).is_err(), "{change:?}");
         }
     }
 }

@@ -71,9 +71,10 @@ async fn open_to_configured(State(shared): State<Shared>, request: Request, next
         .filter(|origin| shared.options.browser_origins.contains(origin))
         .cloned();
     let preflight = request.method() == Method::OPTIONS;
-    let mut response = match preflight {
-        true => StatusCode::NO_CONTENT.into_response(),
-        false => next.run(request).await,
+    let mut response = if preflight {
+        StatusCode::NO_CONTENT.into_response()
+    } else {
+        next.run(request).await
     };
     let headers = response.headers_mut();
     headers.insert(header::VARY, HeaderValue::from_static("Origin"));

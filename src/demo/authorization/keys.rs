@@ -170,7 +170,7 @@ mod tests {
 
     #[test]
     fn a_replaced_key_stays_published_while_its_tokens_live() {
-        let (now, lifetime) = (Instant::now(), Duration::from_secs(300));
+        let (now, lifetime) = (Instant::now(), Duration::from_mins(5));
         let mut keys = Keys::generate(SigningAlgorithm::Es256, lifetime).unwrap();
         let first = ids(&keys, now);
         keys.rotate(OldKey::StaysPublished, now).unwrap();
@@ -186,7 +186,7 @@ mod tests {
     #[test]
     fn a_withdrawn_key_leaves_at_once() {
         let now = Instant::now();
-        let mut keys = Keys::generate(SigningAlgorithm::EdDsa, Duration::from_secs(300)).unwrap();
+        let mut keys = Keys::generate(SigningAlgorithm::EdDsa, Duration::from_mins(5)).unwrap();
         let first = ids(&keys, now);
         keys.rotate(OldKey::IsWithdrawn, now).unwrap();
         let second = ids(&keys, now);

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::Options;
 use super::client::Grant;
+use crate::names::Scope;
 
 /// RFC 8414 §2, OpenID Connect Discovery 1.0 §3, RFC 9207 §3, RFC 9728 §4 and the client id metadata document draft §5.
 pub(super) fn document(issuer: &str, options: &Options) -> Value {
@@ -15,7 +16,7 @@ pub(super) fn document(issuer: &str, options: &Options) -> Value {
         "registration_endpoint": format!("{issuer}/register"),
         "revocation_endpoint": format!("{issuer}/revoke"),
         "jwks_uri": format!("{issuer}/jwks"),
-        "scopes_supported": options.scopes.iter().map(|scope| scope.as_str()).collect::<Vec<_>>(),
+        "scopes_supported": options.scopes.iter().map(Scope::as_str).collect::<Vec<_>>(),
         "response_types_supported": ["code"],
         "response_modes_supported": ["query"],
         "grant_types_supported": Grant::ALL.map(Grant::as_str),

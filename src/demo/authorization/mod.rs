@@ -213,7 +213,7 @@ impl State {
 
     /// RFC 6749 §3.3: the scopes asked for, or all.
     fn scope(&self, asked: Option<&str>) -> Result<String, OAuthError> {
-        let all = || self.options.scopes.iter().map(|scope| scope.as_str());
+        let all = || self.options.scopes.iter().map(Scope::as_str);
         let Some(asked) = asked else {
             return Ok(all().collect::<Vec<_>>().join(" "));
         };

@@ -15,6 +15,7 @@ use super::error::{Code, OAuthError};
 use super::grants::{Approval, GrantId, Redemption};
 use super::params::Params;
 use super::{Shared, secret};
+use crate::names::TenantId;
 
 /// RFC 7636 §4.1: shortest and longest verifier.
 const VERIFIER_CHARS: std::ops::RangeInclusive<usize> = 43..=128;
@@ -165,7 +166,7 @@ fn answer(shared: &Shared, approval: &Approval, refresh_token: Option<String>) -
         jti: secret::generate()?,
         client_id: &approval.client,
         scope: &approval.scope,
-        tenant: approval.tenant.as_ref().map(|tenant| tenant.as_str()),
+        tenant: approval.tenant.as_ref().map(TenantId::as_str),
     };
     let signed = shared.keys().sign(&claims);
     Ok(Answer {

@@ -5,7 +5,7 @@ use super::*;
 #[tokio::test]
 async fn an_unknown_client_or_redirect_sees_a_page_and_is_never_redirected() {
     let setup = Setup::start().await;
-    let bad: [&[(&str, &str)]; 9] = [
+    let bad: [Changes<'_>; 9] = [
         &[("client_id", "")],
         &[("client_id", "nobody")],
         &[("client_id", "app"), ("client_id", "app")],
@@ -28,7 +28,7 @@ async fn an_unknown_client_or_redirect_sees_a_page_and_is_never_redirected() {
 #[tokio::test]
 async fn other_mistakes_go_back_with_error_state_and_iss() {
     let setup = Setup::start().await;
-    let bad: [(&[(&str, &str)], &str); 13] = [
+    let bad: [(Changes<'_>, &str); 13] = [
         (&[("response_type", "")], "invalid_request"),
         (&[("response_type", "token")], "unsupported_response_type"),
         (&[("response_mode", "fragment")], "invalid_request"),
@@ -133,7 +133,7 @@ async fn only_the_browser_that_was_asked_can_answer() {
     let form = [("ticket", page.ticket()), ("user", "alice"), ("decision", "approve")];
     let forged = format!("consent-{}={}", page.ticket(), "A".repeat(43));
     let good = page.cookie();
-    let attempts: [&[(&str, &str)]; 5] = [
+    let attempts: [Changes<'_>; 5] = [
         &[],
         &[("cookie", other.cookie())],
         &[("cookie", &forged)],

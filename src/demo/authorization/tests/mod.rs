@@ -19,6 +19,9 @@ const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
 const RESOURCE: &str = "https://127.0.0.1:8443/mcp";
 const REDIRECT: &str = "http://127.0.0.1:7000/cb";
 
+/// Parameters of a good request that a test changes.
+type Changes<'a> = &'a [(&'a str, &'a str)];
+
 /// A running server, with a public client `app` and a confidential one `svc`.
 struct Setup {
     server: AuthorizationServer,
@@ -128,7 +131,7 @@ impl Setup {
     }
 
     /// A good authorization request, changed: an empty value drops the parameter.
-    async fn ask(&self, changes: &[(&str, &str)]) -> Reply {
+    async fn ask(&self, changes: Changes<'_>) -> Reply {
         let good = [
             ("client_id", "app"),
             ("redirect_uri", REDIRECT),
@@ -149,13 +152,13 @@ impl Setup {
     }
 
     /// A code, all the way through the page.
-    async fn code(&self, user: &str, changes: &[(&str, &str)]) -> String {
+    async fn code(&self, user: &str, changes: Changes<'_>) -> String {
         let page = self.ask(changes).await;
         self.press(&page, user, "approve").await.answered("code").unwrap()
     }
 
     /// A good token request for a code, changed.
-    async fn redeem(&self, code: &str, changes: &[(&str, &str)]) -> Reply {
+    async fn redeem(&self, code: &str, changes: Changes<'_>) -> Reply {
         let good = [
             ("grant_type", "authorization_code"),
             ("client_id", "app"),
@@ -167,7 +170,7 @@ impl Setup {
         self.post("/token", &[], &changed(&good, changes)).await
     }
 
-    async fn refresh(&self, token: &str, changes: &[(&str, &str)]) -> Reply {
+    async fn refresh(&self, token: &str, changes: Changes<'_>) -> Reply {
         let good = [
             ("grant_type", "refresh_token"),
             ("client_id", "app"),

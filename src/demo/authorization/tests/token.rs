@@ -97,7 +97,7 @@ async fn the_token_lives_as_long_as_configured() {
 #[tokio::test]
 async fn a_code_is_refused_with_anything_that_was_not_asked_with() {
     let setup = Setup::start().await;
-    let wrong: [(&[(&str, &str)], u16, &str); 9] = [
+    let wrong: [(Changes<'_>, u16, &str); 9] = [
         (&[("code_verifier", "")], 400, "invalid_request"),
         (&[("code_verifier", "short")], 400, "invalid_request"),
         (&[("code_verifier", CHALLENGE)], 400, "invalid_grant"),
