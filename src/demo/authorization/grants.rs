@@ -133,11 +133,13 @@ impl Grants {
         Ok(token)
     }
 
-    /// Uses a refresh token up and gives the grant behind it; its successor comes from [`Self::issue_refresh`].
+    /// Uses a refresh token up, if `allow` lets the asked part of its approval through, and gives the grant behind it; its
+    /// successor comes from [`Self::issue_refresh`].
     pub(super) fn use_refresh(
         &mut self,
         token: &str,
         client: &str,
+        allow: impl FnOnce(Approval) -> Result<Approval, OAuthError>,
         now: Instant,
     ) -> Result<(GrantId, Approval), OAuthError> {
         let invalid = OAuthError::new(ErrorCode::InvalidGrant, "the refresh token is not valid");
@@ -148,11 +150,13 @@ impl Grants {
         if approval.client != client {
             return Err(invalid);
         }
-        if std::mem::replace(&mut refresh.used, true) {
+        if refresh.used {
             // RFC 9700 §4.14.2: client and thief cannot be told apart, so the whole family ends.
             self.revoke(Some(grant), now);
             return Err(invalid);
         }
+        let approval = allow(approval)?;
+        refresh.used = true;
         Ok((grant, approval))
     }
 
@@ -294,7 +298,7 @@ mod tests {
         let refresh = grants.issue_refresh(grant, now).unwrap();
         // Noticed also after the code's own minute.
         assert!(grants.redeem(&shown(&code), now + CODE_LIFETIME * 2).is_err());
-        assert!(grants.use_refresh(&refresh, "c", now).is_err());
+        assert!(grants.use_refresh(&refresh, "c", Ok, now).is_err());
     }
 
     #[test]
@@ -303,11 +307,14 @@ mod tests {
         let code = issue(&mut grants, now);
         let (grant, _) = grants.redeem(&shown(&code), now).unwrap();
         let first = grants.issue_refresh(grant, now).unwrap();
-        assert!(grants.use_refresh(&first, "other", now).is_err(), "another client's");
-        assert!(grants.use_refresh(&first, "c", now).is_ok());
+        assert!(
+            grants.use_refresh(&first, "other", Ok, now).is_err(),
+            "another client's"
+        );
+        assert!(grants.use_refresh(&first, "c", Ok, now).is_ok());
         let second = grants.issue_refresh(grant, now).unwrap();
-        assert!(grants.use_refresh(&first, "c", now).is_err());
-        assert!(grants.use_refresh(&second, "c", now).is_err());
+        assert!(grants.use_refresh(&first, "c", Ok, now).is_err());
+        assert!(grants.use_refresh(&second, "c", Ok, now).is_err());
     }
 
     #[test]
@@ -320,6 +327,6 @@ mod tests {
         assert!(!grants.revoke_token("jwt", "other", now));
         assert!(grants.revoke_token("unknown", "c", now));
         assert!(grants.revoke_token("jwt", "c", now));
-        assert!(grants.use_refresh(&refresh, "c", now).is_err());
+        assert!(grants.use_refresh(&refresh, "c", Ok, now).is_err());
     }
 }

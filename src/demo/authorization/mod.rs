@@ -20,7 +20,6 @@ mod page;
 mod params;
 mod redirect;
 mod registration;
-mod secret;
 mod store;
 mod token;
 mod user;
@@ -41,6 +40,7 @@ use self::client_document::Documents;
 use self::error::{Code, OAuthError};
 use self::grants::Grants;
 use self::keys::Keys;
+use super::secret;
 use super::serving::Serving;
 use crate::names::{Scope, TenantId};
 

@@ -99,22 +99,27 @@ fn refresh(shared: &Shared, client: &Client, form: &Params) -> Result<Answer, OA
     let resource = form.resource()?;
     let narrower = form.one("scope")?;
     let now = Instant::now();
-    let (grant, mut approval) = shared.grants().use_refresh(token, &client.id, now)?;
+    let allow = |approval| narrow(approval, resource, narrower);
+    let (grant, approval) = shared.grants().use_refresh(token, &client.id, allow, now)?;
+    issue_for_grant(shared, client, grant, &approval, now)
+}
+
+/// RFC 6749 §6, RFC 8707 §2.2: the resource that was approved, and never more scopes than were.
+fn narrow(mut approval: Approval, resource: &str, scope: Option<&str>) -> Result<Approval, OAuthError> {
     if approval.resource != resource {
         return Err(OAuthError::new(
             Code::InvalidTarget,
             "resource is not the one that was approved",
         ));
     }
-    if let Some(narrower) = narrower {
-        // RFC 6749 §6: never more than was approved.
+    if let Some(scope) = scope {
         let approved: Vec<_> = approval.scope.split(' ').collect();
-        if !narrower.split(' ').all(|scope| approved.contains(&scope)) {
+        if !scope.split(' ').all(|scope| approved.contains(&scope)) {
             return Err(OAuthError::new(Code::InvalidScope, "scope is more than was approved"));
         }
-        narrower.clone_into(&mut approval.scope);
+        scope.clone_into(&mut approval.scope);
     }
-    issue_for_grant(shared, client, grant, &approval, now)
+    Ok(approval)
 }
 
 /// RFC 6749 §4.4: the client for itself.

@@ -166,27 +166,21 @@ async fn a_refresh_cannot_reach_further_than_the_approval() {
         ..Options::default()
     })
     .await;
-    let tokens = async || {
-        let code = setup.code("alice", &[("scope", "mcp:read mcp:write")]).await;
-        setup.redeem(&code, &[]).await.json()["refresh_token"]
-            .as_str()
-            .unwrap()
-            .to_owned()
-    };
-    setup
-        .refresh(&tokens().await, &[("scope", "mcp:admin")])
-        .await
-        .refused(400, "invalid_scope");
-    setup
-        .refresh(&tokens().await, &[("resource", "https://other.example")])
-        .await
-        .refused(400, "invalid_target");
-    setup
-        .refresh(&tokens().await, &[("resource", "")])
-        .await
-        .refused(400, "invalid_target");
-    let narrow = setup.refresh(&tokens().await, &[("scope", "mcp:read")]).await.json();
+    let code = setup.code("alice", &[("scope", "mcp:read mcp:write")]).await;
+    let tokens = setup.redeem(&code, &[]).await.json();
+    let token = tokens["refresh_token"].as_str().unwrap();
+    for (changes, error) in [
+        ([("scope", "mcp:admin")], "invalid_scope"),
+        ([("resource", "https://other.example")], "invalid_target"),
+        ([("resource", "")], "invalid_target"),
+    ] {
+        setup.refresh(token, &changes).await.refused(400, error);
+    }
+    // A mistake does not use the token up.
+    let narrow = setup.refresh(token, &[("scope", "mcp:read")]).await.json();
     assert_eq!(narrow["scope"], "mcp:read");
+    let again = narrow["refresh_token"].as_str().unwrap();
+    assert_eq!(setup.refresh(again, &[]).await.json()["scope"], "mcp:read mcp:write");
 }
 
 #[tokio::test]
