@@ -103,13 +103,9 @@ impl Notes {
 
     #[tool(description = "Say who calls: the x-auth-* header fields of this request")]
     async fn whoami(&self, Extension(parts): Extension<Parts>) -> String {
-        let fields = parts
-            .headers
-            .iter()
-            .filter(|(name, _)| name.as_str().starts_with(IDENTITY_PREFIX));
-        let lines: Vec<_> = fields
-            .map(|(name, value)| format!("{name}: {}", String::from_utf8_lossy(value.as_bytes())))
-            .collect();
+        let fields = parts.headers.iter().filter(|(name, _)| name.as_str().starts_with(IDENTITY_PREFIX));
+        let lines: Vec<_> =
+            fields.map(|(name, value)| format!("{name}: {}", String::from_utf8_lossy(value.as_bytes()))).collect();
         if lines.is_empty() {
             return "nobody: the request carried no x-auth-* header field".to_owned();
         }
@@ -133,10 +129,7 @@ impl Notes {
             }
             if let Some(token) = &token {
                 let progress = ProgressNotificationParam::new(token.clone(), f64::from(step));
-                let told = context
-                    .peer
-                    .notify_progress(progress.with_total(f64::from(steps)))
-                    .await;
+                let told = context.peer.notify_progress(progress.with_total(f64::from(steps))).await;
                 // Nobody listens any more; the answer still may reach a client that resumes.
                 tracing::debug!(?told, step, "progress");
             }

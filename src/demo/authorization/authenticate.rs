@@ -18,17 +18,11 @@ pub(super) async fn authenticate(shared: &Shared, headers: &HeaderMap, form: &Pa
     let (id, secret) = match (basic, posted) {
         (Some(_), Some(_)) => {
             // RFC 6749 §2.3: at most one method per request.
-            return Err(OAuthError::new(
-                Code::InvalidRequest,
-                "use one way of client authentication",
-            ));
+            return Err(OAuthError::new(Code::InvalidRequest, "use one way of client authentication"));
         }
         (Some((id, secret)), None) => {
             if named.is_some_and(|named| named != id) {
-                return Err(OAuthError::new(
-                    Code::InvalidRequest,
-                    "two different client identifiers",
-                ));
+                return Err(OAuthError::new(Code::InvalidRequest, "two different client identifiers"));
             }
             (id, Some(secret))
         }
@@ -53,10 +47,8 @@ fn basic(headers: &HeaderMap) -> Result<Option<(String, String)>, OAuthError> {
     let Some(value) = headers.get(header::AUTHORIZATION) else {
         return Ok(None);
     };
-    let malformed = OAuthError::new(
-        Code::InvalidClient,
-        "the Authorization header must be Basic with identifier and secret",
-    );
+    let malformed =
+        OAuthError::new(Code::InvalidClient, "the Authorization header must be Basic with identifier and secret");
     let text = value.to_str().map_err(|_| malformed)?;
     let (scheme, credentials) = text.split_once(' ').ok_or(malformed)?;
     if !scheme.eq_ignore_ascii_case("Basic") {

@@ -67,10 +67,7 @@ impl Way {
             return page::problem(StatusCode::BAD_REQUEST, "The redirect URI cannot be used.");
         };
         // RFC 9700 §4.12: 303, which never repeats the form's body at the client.
-        let headers = [
-            (header::LOCATION, location),
-            (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
-        ];
+        let headers = [(header::LOCATION, location), (header::CACHE_CONTROL, HeaderValue::from_static("no-store"))];
         (StatusCode::SEE_OTHER, headers).into_response()
     }
 
@@ -95,21 +92,14 @@ pub(super) async fn ask(State(shared): State<Shared>, RawQuery(query): RawQuery)
 
 /// RFC 6749 §4.1.2.1: until both are known, nobody is redirected.
 async fn who_asks(shared: &Shared, params: &Params) -> Result<(Client, Way), OAuthError> {
-    let client = shared
-        .client(params.required("client_id", "client_id is required")?)
-        .await?;
+    let client = shared.client(params.required("client_id", "client_id is required")?).await?;
     // OAuth 2.1 §4.1.1 lets a lone registered URI be left out; asking for it always is simpler to get right.
     let asked = params.required("redirect_uri", "redirect_uri is required")?;
-    let redirect = client.redirect(asked).ok_or(OAuthError::new(
-        Code::InvalidRequest,
-        "redirect_uri is not one that this client registered",
-    ))?;
+    let redirect = client
+        .redirect(asked)
+        .ok_or(OAuthError::new(Code::InvalidRequest, "redirect_uri is not one that this client registered"))?;
     // A state that cannot be carried is dropped here and refused in `start`.
-    let state = params
-        .one("state")
-        .ok()
-        .flatten()
-        .filter(|state| state.len() <= MAX_STATE_BYTES);
+    let state = params.one("state").ok().flatten().filter(|state| state.len() <= MAX_STATE_BYTES);
     let state = state.map(str::to_owned);
     Ok((client, Way { redirect, state }))
 }
@@ -120,29 +110,20 @@ fn start(shared: &Shared, params: &Params, client: Client, back: Way) -> Result<
         return Err(invalid("state is too long"));
     }
     if params.required("response_type", "response_type is required")? != "code" {
-        return Err(OAuthError::new(
-            Code::UnsupportedResponseType,
-            "the only response type is code",
-        ));
+        return Err(OAuthError::new(Code::UnsupportedResponseType, "the only response type is code"));
     }
     if params.one("response_mode")?.is_some_and(|mode| mode != "query") {
         return Err(invalid("the only response mode is query"));
     }
     if !client.may(Grant::AuthorizationCode) {
-        return Err(OAuthError::new(
-            Code::UnauthorizedClient,
-            "this client may not use codes",
-        ));
+        return Err(OAuthError::new(Code::UnauthorizedClient, "this client may not use codes"));
     }
     // RFC 7636 §4.3: an absent method means plain, which OAuth 2.1 §7.5.2 leaves out.
     if params.one("code_challenge_method")? != Some("S256") {
         return Err(invalid("code_challenge_method must be S256"));
     }
     let challenge = params.required("code_challenge", "code_challenge is required")?;
-    if challenge.len() != CHALLENGE_CHARS
-        || !challenge
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
+    if challenge.len() != CHALLENGE_CHARS || !challenge.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
     {
         return Err(invalid("code_challenge must be 43 base64url characters"));
     }
@@ -163,12 +144,8 @@ fn start(shared: &Shared, params: &Params, client: Client, back: Way) -> Result<
     let user = params.one("login_hint")?.unwrap_or(DEFAULT_USER);
     let mut response = consent(&pending, &ticket, user, None);
     let now = Instant::now();
-    shared
-        .pending()
-        .insert(ticket.clone(), pending, now + CONSENT_LIFETIME, now)?;
-    response
-        .headers_mut()
-        .append(header::SET_COOKIE, cookie_for(&ticket, &cookie)?);
+    shared.pending().insert(ticket.clone(), pending, now + CONSENT_LIFETIME, now)?;
+    response.headers_mut().append(header::SET_COOKIE, cookie_for(&ticket, &cookie)?);
     Ok(response)
 }
 
@@ -204,15 +181,9 @@ pub(super) async fn decide(State(shared): State<Shared>, headers: HeaderMap, bod
 }
 
 fn try_decide(shared: &Shared, headers: &HeaderMap, body: &[u8]) -> Result<Response, OAuthError> {
-    let gone = OAuthError::new(
-        Code::InvalidRequest,
-        "This page has expired or belongs to another browser.",
-    );
+    let gone = OAuthError::new(Code::InvalidRequest, "This page has expired or belongs to another browser.");
     // A browser names the page a form comes from; only our own may send this one.
-    if headers
-        .get(header::ORIGIN)
-        .is_some_and(|origin| origin != shared.issuer.as_str())
-    {
+    if headers.get(header::ORIGIN).is_some_and(|origin| origin != shared.issuer.as_str()) {
         return Err(gone);
     }
     let form = Params::form(headers, body)?;
@@ -249,17 +220,12 @@ fn approve(shared: &Shared, pending: Pending, user: User, now: Instant) -> Resul
         resource: pending.resource,
         scope: pending.scope,
     };
-    let binding = Binding {
-        redirect_uri: pending.back.redirect.to_string(),
-        challenge: pending.challenge,
-    };
+    let binding = Binding { redirect_uri: pending.back.redirect.to_string(), challenge: pending.challenge };
     shared.grants().issue_code(approval, binding, now)
 }
 
 fn cookies<'a>(headers: &'a HeaderMap, name: &'a str) -> impl Iterator<Item = &'a str> {
     let fields = headers.get_all(header::COOKIE).iter();
-    let pairs = fields
-        .filter_map(|field| field.to_str().ok())
-        .flat_map(|field| field.split(';'));
+    let pairs = fields.filter_map(|field| field.to_str().ok()).flat_map(|field| field.split(';'));
     pairs.filter_map(move |pair| pair.trim().strip_prefix(name)?.strip_prefix('='))
 }

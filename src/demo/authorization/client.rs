@@ -99,9 +99,7 @@ impl PreRegistered {
             id: self.id,
             redirects: redirects?,
             grants,
-            proof: self
-                .secret
-                .map_or(Proof::None, |secret| Proof::Secret(Digest::of(&secret))),
+            proof: self.secret.map_or(Proof::None, |secret| Proof::Secret(Digest::of(&secret))),
             tenant: self.tenant,
         })
     }

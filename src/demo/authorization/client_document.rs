@@ -42,10 +42,7 @@ impl Documents {
             .timeout(FETCH_TIMEOUT)
             .no_proxy()
             .build()?;
-        Ok(Self {
-            http,
-            kept: Mutex::new(Expiring::new(MAX_DOCUMENTS)),
-        })
+        Ok(Self { http, kept: Mutex::new(Expiring::new(MAX_DOCUMENTS)) })
     }
 
     /// The client that the document at `id` describes; `None` when `id` is not such a URL.
@@ -57,9 +54,7 @@ impl Documents {
         }
         let client = self.fetch(url).await.and_then(|bytes| parse(id, &bytes));
         if let Ok(client) = &client
-            && let Err(full) = self
-                .lock()
-                .insert(id.to_owned(), client.clone(), now + DOCUMENT_LIFETIME, now)
+            && let Err(full) = self.lock().insert(id.to_owned(), client.clone(), now + DOCUMENT_LIFETIME, now)
         {
             tracing::debug!(%full, "a client metadata document is fetched again next time");
         }
@@ -67,19 +62,11 @@ impl Documents {
     }
 
     async fn fetch(&self, url: Url) -> Result<Vec<u8>, OAuthError> {
-        let failed = |_| {
-            OAuthError::new(
-                Code::InvalidClient,
-                "the client's metadata document could not be fetched",
-            )
-        };
+        let failed = |_| OAuthError::new(Code::InvalidClient, "the client's metadata document could not be fetched");
         let request = self.http.get(url).header("accept", "application/json");
         let mut response = request.send().await.map_err(failed)?;
         if response.status() != reqwest::StatusCode::OK {
-            return Err(OAuthError::new(
-                Code::InvalidClient,
-                "the client's metadata document was not served with 200",
-            ));
+            return Err(OAuthError::new(Code::InvalidClient, "the client's metadata document was not served with 200"));
         }
         let mut bytes = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(failed)? {
@@ -123,11 +110,7 @@ fn parse(id: &str, bytes: &[u8]) -> Result<Client, OAuthError> {
     }
     let description: Description = serde_json::from_value(document)
         .map_err(|_| wrong("the client's metadata document has members of wrong types"))?;
-    if description
-        .token_endpoint_auth_method
-        .as_deref()
-        .is_some_and(|method| method != "none")
-    {
+    if description.token_endpoint_auth_method.as_deref().is_some_and(|method| method != "none") {
         return Err(wrong("token_endpoint_auth_method in a metadata document must be none"));
     }
     description.into_client(id.to_owned(), Proof::None)

@@ -83,10 +83,7 @@ impl OAuthError {
 
 impl From<Full> for OAuthError {
     fn from(_: Full) -> Self {
-        Self::new(
-            Code::TemporarilyUnavailable,
-            "this development server holds as much as it may",
-        )
+        Self::new(Code::TemporarilyUnavailable, "this development server holds as much as it may")
     }
 }
 
@@ -104,10 +101,7 @@ impl IntoResponse for OAuthError {
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if self.code == Code::InvalidClient {
             // RFC 6749 §5.2: required when the client used the Authorization header; RFC 9110 §15.5.2: on every 401.
-            headers.insert(
-                header::WWW_AUTHENTICATE,
-                HeaderValue::from_static("Basic realm=\"token\""),
-            );
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"token\""));
         }
         response
     }

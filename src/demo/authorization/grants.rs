@@ -92,13 +92,7 @@ impl Grants {
         now: Instant,
     ) -> Result<String, OAuthError> {
         let code = secret::generate()?;
-        let issued = IssuedCode {
-            approval,
-            binding,
-            expires: now + CODE_LIFETIME,
-            used: false,
-            grant: None,
-        };
+        let issued = IssuedCode { approval, binding, expires: now + CODE_LIFETIME, used: false, grant: None };
         self.codes.insert(Digest::of(&code), issued, now + CODE_MEMORY, now)?;
         Ok(code)
     }
@@ -118,8 +112,7 @@ impl Grants {
         self.last += 1;
         let grant = GrantId(self.last);
         let approval = code.approval.clone();
-        self.approvals
-            .insert(grant, approval.clone(), now + GRANT_LIFETIME, now)?;
+        self.approvals.insert(grant, approval.clone(), now + GRANT_LIFETIME, now)?;
         code.grant = Some(grant);
         Ok((grant, approval))
     }
@@ -128,8 +121,7 @@ impl Grants {
     pub(super) fn issue_refresh(&mut self, grant: GrantId, now: Instant) -> Result<String, OAuthError> {
         let token = secret::generate()?;
         let entry = Refresh { grant, used: false };
-        self.refresh
-            .insert(Digest::of(&token), entry, now + GRANT_LIFETIME, now)?;
+        self.refresh.insert(Digest::of(&token), entry, now + GRANT_LIFETIME, now)?;
         Ok(token)
     }
 
@@ -212,10 +204,7 @@ impl IssuedCode {
         }
         // RFC 8707 §2.2: a token only for what was approved.
         if self.approval.resource != shown.resource {
-            return Err(OAuthError::new(
-                ErrorCode::InvalidTarget,
-                "resource is not the one that was approved",
-            ));
+            return Err(OAuthError::new(ErrorCode::InvalidTarget, "resource is not the one that was approved"));
         }
         Ok(())
     }
@@ -276,18 +265,9 @@ mod tests {
             error
         };
         assert_eq!(refused(|r| r.client = "other"), ErrorCode::InvalidGrant);
-        assert_eq!(
-            refused(|r| r.redirect_uri = "https://c.example/cb/"),
-            ErrorCode::InvalidGrant
-        );
-        assert_eq!(
-            refused(|r| r.verifier = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"),
-            ErrorCode::InvalidGrant
-        );
-        assert_eq!(
-            refused(|r| r.resource = "https://r.example/other"),
-            ErrorCode::InvalidTarget
-        );
+        assert_eq!(refused(|r| r.redirect_uri = "https://c.example/cb/"), ErrorCode::InvalidGrant);
+        assert_eq!(refused(|r| r.verifier = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"), ErrorCode::InvalidGrant);
+        assert_eq!(refused(|r| r.resource = "https://r.example/other"), ErrorCode::InvalidTarget);
     }
 
     #[test]
@@ -307,10 +287,7 @@ mod tests {
         let code = issue(&mut grants, now);
         let (grant, _) = grants.redeem(&shown(&code), now).unwrap();
         let first = grants.issue_refresh(grant, now).unwrap();
-        assert!(
-            grants.use_refresh(&first, "other", Ok, now).is_err(),
-            "another client's"
-        );
+        assert!(grants.use_refresh(&first, "other", Ok, now).is_err(), "another client's");
         assert!(grants.use_refresh(&first, "c", Ok, now).is_ok());
         let second = grants.issue_refresh(grant, now).unwrap();
         assert!(grants.use_refresh(&first, "c", Ok, now).is_err());

@@ -67,15 +67,9 @@ async fn open_to_all(mut response: Response) -> Response {
 /// What answers with credentials may be read by pages of the configured origins only. Never a wildcard.
 async fn open_to_configured(State(shared): State<Shared>, request: Request, next: Next) -> Response {
     let origin = request.headers().get(header::ORIGIN);
-    let origin = origin
-        .filter(|origin| shared.options.browser_origins.contains(origin))
-        .cloned();
+    let origin = origin.filter(|origin| shared.options.browser_origins.contains(origin)).cloned();
     let preflight = request.method() == Method::OPTIONS;
-    let mut response = if preflight {
-        StatusCode::NO_CONTENT.into_response()
-    } else {
-        next.run(request).await
-    };
+    let mut response = if preflight { StatusCode::NO_CONTENT.into_response() } else { next.run(request).await };
     let headers = response.headers_mut();
     headers.insert(header::VARY, HeaderValue::from_static("Origin"));
     if let Some(origin) = origin {

@@ -102,11 +102,7 @@ impl Key {
         let mut header = Header::new(algorithm.in_header());
         header.typ = Some(ACCESS_TOKEN_TYPE.to_owned());
         header.kid = Some(id);
-        Ok(Self {
-            header,
-            signing,
-            public,
-        })
+        Ok(Self { header, signing, public })
     }
 }
 
@@ -120,12 +116,7 @@ pub(super) struct Keys {
 
 impl Keys {
     pub(super) fn generate(algorithm: SigningAlgorithm, token_lifetime: Duration) -> Result<Self, KeyFailure> {
-        Ok(Self {
-            algorithm,
-            token_lifetime,
-            current: Key::generate(algorithm)?,
-            retired: Vec::new(),
-        })
+        Ok(Self { algorithm, token_lifetime, current: Key::generate(algorithm)?, retired: Vec::new() })
     }
 
     /// Signs with a new key from now on.
@@ -148,9 +139,7 @@ impl Keys {
     pub(super) fn published(&self, now: Instant) -> JwkSet {
         let retired = self.retired.iter().filter(|(until, _)| *until > now);
         let keys = std::iter::once(&self.current.public).chain(retired.map(|(_, key)| key));
-        JwkSet {
-            keys: keys.cloned().collect(),
-        }
+        JwkSet { keys: keys.cloned().collect() }
     }
 
     /// An access token with these claims.

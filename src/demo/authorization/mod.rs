@@ -149,9 +149,7 @@ impl AuthorizationServer {
 
 impl std::fmt::Debug for AuthorizationServer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("AuthorizationServer")
-            .field("issuer", &self.shared.issuer)
-            .finish_non_exhaustive()
+        f.debug_struct("AuthorizationServer").field("issuer", &self.shared.issuer).finish_non_exhaustive()
     }
 }
 
@@ -228,8 +226,5 @@ impl State {
 const MAX_RESOURCE_BYTES: usize = 2048;
 
 fn seconds_since_epoch() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default()
-        .as_secs()
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }

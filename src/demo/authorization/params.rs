@@ -19,10 +19,7 @@ impl Params {
         let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
         let essence = kind.and_then(|kind| kind.split(';').next()).unwrap_or_default().trim();
         if !essence.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
-            return Err(OAuthError::new(
-                Code::InvalidRequest,
-                "the body must be application/x-www-form-urlencoded",
-            ));
+            return Err(OAuthError::new(Code::InvalidRequest, "the body must be application/x-www-form-urlencoded"));
         }
         Ok(Self::parse(body))
     }
@@ -44,10 +41,7 @@ impl Params {
 
     /// Every value of a parameter that may come more than once.
     pub(super) fn all(&self, name: &str) -> impl Iterator<Item = &str> {
-        self.0
-            .iter()
-            .filter(move |(key, value)| key == name && !value.is_empty())
-            .map(|(_, value)| value.as_str())
+        self.0.iter().filter(move |(key, value)| key == name && !value.is_empty()).map(|(_, value)| value.as_str())
     }
 
     /// RFC 8707 §2: the one resource the token is for. Several would be one token for several audiences.

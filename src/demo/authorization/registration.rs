@@ -37,10 +37,7 @@ impl Description {
     pub(super) fn into_client(self, id: String, proof: Proof) -> Result<Client, OAuthError> {
         let metadata = |why| OAuthError::new(Code::InvalidClientMetadata, why);
         if self.redirect_uris.is_empty() || self.redirect_uris.len() > MAX_REDIRECTS {
-            return Err(OAuthError::new(
-                Code::InvalidRedirectUri,
-                "between 1 and 16 redirect URIs are needed",
-            ));
+            return Err(OAuthError::new(Code::InvalidRedirectUri, "between 1 and 16 redirect URIs are needed"));
         }
         let redirects: Result<Vec<_>, _> = self.redirect_uris.iter().map(|uri| RedirectUri::parse(uri)).collect();
         let redirects = redirects.map_err(|_| {
@@ -49,10 +46,7 @@ impl Description {
                 "a redirect URI must be https, http on a loopback host, or a private-use scheme",
             )
         })?;
-        if self
-            .response_types
-            .is_some_and(|types| types.iter().any(|kind| kind != "code"))
-        {
+        if self.response_types.is_some_and(|types| types.iter().any(|kind| kind != "code")) {
             return Err(metadata("the only response type is code"));
         }
         Ok(Client {
@@ -88,12 +82,8 @@ pub(super) async fn register(State(shared): State<Shared>, body: Bytes) -> Respo
 }
 
 fn try_register(shared: &Shared, body: &[u8]) -> Result<Value, OAuthError> {
-    let description: Description = serde_json::from_slice(body).map_err(|_| {
-        OAuthError::new(
-            Code::InvalidClientMetadata,
-            "the body must be a JSON client description",
-        )
-    })?;
+    let description: Description = serde_json::from_slice(body)
+        .map_err(|_| OAuthError::new(Code::InvalidClientMetadata, "the body must be a JSON client description"))?;
     // RFC 7591 §2: client_secret_basic when nothing is said.
     let method = description.token_endpoint_auth_method.clone();
     let method = method.unwrap_or_else(|| "client_secret_basic".to_owned());
@@ -107,9 +97,7 @@ fn try_register(shared: &Shared, body: &[u8]) -> Result<Value, OAuthError> {
             ));
         }
     };
-    let proof = secret
-        .as_deref()
-        .map_or(Proof::None, |secret| Proof::Secret(Digest::of(secret)));
+    let proof = secret.as_deref().map_or(Proof::None, |secret| Proof::Secret(Digest::of(secret)));
     let client = description.into_client(secret::generate()?, proof)?;
     let answer = answer(&client, &method, secret.as_deref());
     shared.clients.add(client, Instant::now())?;

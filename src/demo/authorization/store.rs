@@ -18,10 +18,7 @@ pub(super) struct Expiring<K, V> {
 
 impl<K: Hash + Eq, V> Expiring<K, V> {
     pub(super) fn new(capacity: usize) -> Self {
-        Self {
-            entries: HashMap::new(),
-            capacity,
-        }
+        Self { entries: HashMap::new(), capacity }
     }
 
     /// Keeps `value` until `expires`. Refuses when full: pushing out the oldest would let a flood undo what others hold.

@@ -60,10 +60,7 @@ async fn try_token(shared: &Shared, headers: &HeaderMap, body: &[u8]) -> Result<
     let unsupported = OAuthError::new(Code::UnsupportedGrantType, "this grant type is not offered");
     let grant = Grant::parse(form.required("grant_type", "grant_type is required")?).ok_or(unsupported)?;
     if !client.may(grant) {
-        return Err(OAuthError::new(
-            Code::UnauthorizedClient,
-            "this client may not use this grant type",
-        ));
+        return Err(OAuthError::new(Code::UnauthorizedClient, "this client may not use this grant type"));
     }
     match grant {
         Grant::AuthorizationCode => redeem(shared, &client, &form),
@@ -76,10 +73,7 @@ async fn try_token(shared: &Shared, headers: &HeaderMap, body: &[u8]) -> Result<
 fn redeem(shared: &Shared, client: &Client, form: &Params) -> Result<Answer, OAuthError> {
     let verifier = form.required("code_verifier", "code_verifier is required")?;
     if !VERIFIER_CHARS.contains(&verifier.len()) {
-        return Err(OAuthError::new(
-            Code::InvalidRequest,
-            "code_verifier must be 43 to 128 characters",
-        ));
+        return Err(OAuthError::new(Code::InvalidRequest, "code_verifier must be 43 to 128 characters"));
     }
     let shown = Redemption {
         code: form.required("code", "code is required")?,
@@ -107,10 +101,7 @@ fn refresh(shared: &Shared, client: &Client, form: &Params) -> Result<Answer, OA
 /// RFC 6749 §6, RFC 8707 §2.2: the resource that was approved, and never more scopes than were.
 fn narrow(mut approval: Approval, resource: &str, scope: Option<&str>) -> Result<Approval, OAuthError> {
     if approval.resource != resource {
-        return Err(OAuthError::new(
-            Code::InvalidTarget,
-            "resource is not the one that was approved",
-        ));
+        return Err(OAuthError::new(Code::InvalidTarget, "resource is not the one that was approved"));
     }
     if let Some(scope) = scope {
         let approved: Vec<_> = approval.scope.split(' ').collect();
@@ -125,10 +116,7 @@ fn narrow(mut approval: Approval, resource: &str, scope: Option<&str>) -> Result
 /// RFC 6749 §4.4: the client for itself.
 fn own(shared: &Shared, client: &Client, form: &Params) -> Result<Answer, OAuthError> {
     if matches!(client.proof, Proof::None) {
-        return Err(OAuthError::new(
-            Code::UnauthorizedClient,
-            "only a client with a secret may",
-        ));
+        return Err(OAuthError::new(Code::UnauthorizedClient, "only a client with a secret may"));
     }
     let approval = Approval {
         client: client.id.clone(),
@@ -149,10 +137,7 @@ fn issue_for_grant(
     approval: &Approval,
     now: Instant,
 ) -> Result<Answer, OAuthError> {
-    let refresh = client
-        .may(Grant::RefreshToken)
-        .then(|| shared.grants().issue_refresh(grant, now))
-        .transpose()?;
+    let refresh = client.may(Grant::RefreshToken).then(|| shared.grants().issue_refresh(grant, now)).transpose()?;
     let answer = answer(shared, approval, refresh)?;
     let expires = now + shared.options.access_token_lifetime;
     shared.grants().note_access(&answer.access_token, grant, expires, now)?;
@@ -199,10 +184,7 @@ async fn try_revoke(shared: &Shared, headers: &HeaderMap, body: &[u8]) -> Result
     if shared.grants().revoke_token(token, &client.id, Instant::now()) {
         return Ok(());
     }
-    Err(OAuthError::new(
-        Code::InvalidRequest,
-        "the token was issued to another client",
-    ))
+    Err(OAuthError::new(Code::InvalidRequest, "the token was issued to another client"))
 }
 
 /// RFC 6749 §5.1.

@@ -39,20 +39,13 @@ async fn other_mistakes_go_back_with_error_state_and_iss() {
         (&[("resource", "")], "invalid_target"),
         (&[("resource", "/mcp")], "invalid_target"),
         (&[("resource", "https://a.example/mcp#x")], "invalid_target"),
-        (
-            &[("resource", RESOURCE), ("resource", "https://a.example")],
-            "invalid_target",
-        ),
+        (&[("resource", RESOURCE), ("resource", "https://a.example")], "invalid_target"),
         (&[("scope", "mcp:tools root")], "invalid_scope"),
         (&[("prompt", "none")], "interaction_required"),
     ];
     for (changes, code) in bad {
         let back = setup.ask(changes).await;
-        assert!(
-            back.header("location")
-                .unwrap()
-                .starts_with("http://127.0.0.1:7000/cb?")
-        );
+        assert!(back.header("location").unwrap().starts_with("http://127.0.0.1:7000/cb?"));
         assert_eq!(back.answered("error").as_deref(), Some(code), "{changes:?}");
         assert_eq!(back.answered("state").as_deref(), Some("st&te"));
         assert_eq!(back.answered("iss").as_deref(), Some(setup.server.issuer()));
@@ -76,24 +69,15 @@ async fn an_approval_goes_back_with_code_state_and_iss() {
     assert_eq!(back.answered("code").unwrap().len(), 43);
     assert_eq!(back.answered("state").as_deref(), Some("st&te"));
     assert_eq!(back.answered("iss").as_deref(), Some(setup.server.issuer()));
-    assert_eq!(
-        setup.press(&page, "alice", "approve").await.status,
-        400,
-        "a page answers once"
-    );
+    assert_eq!(setup.press(&page, "alice", "approve").await.status, 400, "a page answers once");
 }
 
 #[tokio::test]
 async fn a_registered_query_is_kept_and_a_state_is_not_invented() {
     let setup = Setup::start().await;
-    let page = setup
-        .ask(&[("redirect_uri", "https://app.example.com/cb?x=1"), ("state", "")])
-        .await;
+    let page = setup.ask(&[("redirect_uri", "https://app.example.com/cb?x=1"), ("state", "")]).await;
     let back = setup.press(&page, "alice", "approve").await;
-    assert_eq!(
-        (back.answered("x").as_deref(), back.answered("state")),
-        (Some("1"), None)
-    );
+    assert_eq!((back.answered("x").as_deref(), back.answered("state")), (Some("1"), None));
 }
 
 #[tokio::test]
@@ -142,11 +126,7 @@ async fn only_the_browser_that_was_asked_can_answer() {
     ];
     for headers in attempts {
         let refused = setup.post("/authorize", headers, &form).await;
-        assert_eq!(
-            (refused.status.as_u16(), refused.header("location")),
-            (400, None),
-            "{headers:?}"
-        );
+        assert_eq!((refused.status.as_u16(), refused.header("location")), (400, None), "{headers:?}");
     }
     let own = [("cookie", good), ("origin", setup.server.issuer())];
     assert!(setup.post("/authorize", &own, &form).await.answered("code").is_some());
@@ -159,10 +139,7 @@ async fn a_name_that_is_none_or_a_client_s_is_asked_again() {
     for name in ["", "<b>", "svc", "alice@"] {
         let again = setup.press(&page, name, "approve").await;
         assert_eq!(again.status, 200, "{name}");
-        assert!(
-            again.body.contains("Not a name") && !again.body.contains("<b>"),
-            "{name}"
-        );
+        assert!(again.body.contains("Not a name") && !again.body.contains("<b>"), "{name}");
     }
     assert!(setup.press(&page, "alice", "approve").await.answered("code").is_some());
 }
@@ -171,9 +148,7 @@ async fn a_name_that_is_none_or_a_client_s_is_asked_again() {
 async fn another_host_name_is_not_this_server() {
     let setup = Setup::start().await;
     for path in ["/authorize", "/jwks", "/.well-known/oauth-authorization-server"] {
-        let rebound = setup
-            .send(Method::GET, path, &[("host", "evil.example")], String::new())
-            .await;
+        let rebound = setup.send(Method::GET, path, &[("host", "evil.example")], String::new()).await;
         assert_eq!(rebound.status, 421, "{path}");
     }
 }

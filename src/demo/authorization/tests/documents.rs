@@ -4,11 +4,7 @@ use super::*;
 
 #[tokio::test]
 async fn both_well_known_documents_state_the_same_facts() {
-    let setup = Setup::with(Options {
-        resources: vec![RESOURCE.into()],
-        ..Options::default()
-    })
-    .await;
+    let setup = Setup::with(Options { resources: vec![RESOURCE.into()], ..Options::default() }).await;
     let oauth = setup.get("/.well-known/oauth-authorization-server").await;
     let oidc = setup.get("/.well-known/openid-configuration").await;
     assert_eq!(oauth.json(), oidc.json());
@@ -38,9 +34,7 @@ async fn no_page_of_another_origin_reads_what_carries_credentials() {
         for path in ["/token", "/revoke", "/register", "/authorize"] {
             let posted = setup.post(path, &[("origin", origin)], &[]).await;
             assert_eq!(posted.header("access-control-allow-origin"), None, "{path}");
-            let asked = setup
-                .send(Method::OPTIONS, path, &[("origin", origin)], String::new())
-                .await;
+            let asked = setup.send(Method::OPTIONS, path, &[("origin", origin)], String::new()).await;
             assert_eq!(asked.header("access-control-allow-origin"), None, "{path}");
         }
     }
@@ -49,21 +43,15 @@ async fn no_page_of_another_origin_reads_what_carries_credentials() {
 #[tokio::test]
 async fn a_configured_origin_reads_tokens_and_no_other_does() {
     let app = "https://inspector.example";
-    let options = Options {
-        browser_origins: vec![HeaderValue::from_static("https://inspector.example")],
-        ..Options::default()
-    };
+    let options =
+        Options { browser_origins: vec![HeaderValue::from_static("https://inspector.example")], ..Options::default() };
     let setup = Setup::with(options).await;
     for method in [Method::POST, Method::OPTIONS] {
-        let own = setup
-            .send(method.clone(), "/token", &[("origin", app)], String::new())
-            .await;
+        let own = setup.send(method.clone(), "/token", &[("origin", app)], String::new()).await;
         assert_eq!(own.header("access-control-allow-origin"), Some(app));
         assert_eq!(own.header("vary"), Some("Origin"));
         assert_eq!(own.header("access-control-allow-credentials"), None);
-        let other = setup
-            .send(method, "/token", &[("origin", "https://evil.example")], String::new())
-            .await;
+        let other = setup.send(method, "/token", &[("origin", "https://evil.example")], String::new()).await;
         assert_eq!(other.header("access-control-allow-origin"), None);
     }
 }

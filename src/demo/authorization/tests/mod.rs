@@ -55,12 +55,7 @@ impl Reply {
     }
 
     fn refused(&self, status: u16, code: &str) {
-        assert_eq!(
-            (self.status.as_u16(), &self.json()["error"]),
-            (status, &code.into()),
-            "{}",
-            self.body
-        );
+        assert_eq!((self.status.as_u16(), &self.json()["error"]), (status, &code.into()), "{}", self.body);
         assert_eq!(self.header("cache-control"), Some("no-store"));
     }
 
@@ -96,14 +91,8 @@ impl Setup {
         });
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let server = AuthorizationServer::start(listener, options).unwrap();
-        let http = reqwest::Client::builder()
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .build();
-        Self {
-            server,
-            http: http.unwrap(),
-        }
+        let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().build();
+        Self { server, http: http.unwrap() }
     }
 
     async fn send(&self, method: Method, path: &str, headers: &[(&str, &str)], body: String) -> Reply {
@@ -113,11 +102,7 @@ impl Setup {
             request = request.header(*name, *value);
         }
         let response = request.send().await.unwrap();
-        Reply {
-            status: response.status(),
-            headers: response.headers().clone(),
-            body: response.text().await.unwrap(),
-        }
+        Reply { status: response.status(), headers: response.headers().clone(), body: response.text().await.unwrap() }
     }
 
     async fn get(&self, path: &str) -> Reply {
@@ -141,8 +126,7 @@ impl Setup {
             ("resource", RESOURCE),
             ("state", "st&te"),
         ];
-        self.get(&format!("/authorize?{}", encode(&changed(&good, changes))))
-            .await
+        self.get(&format!("/authorize?{}", encode(&changed(&good, changes)))).await
     }
 
     /// Presses a button on a consent page.
@@ -171,38 +155,23 @@ impl Setup {
     }
 
     async fn refresh(&self, token: &str, changes: Changes<'_>) -> Reply {
-        let good = [
-            ("grant_type", "refresh_token"),
-            ("client_id", "app"),
-            ("refresh_token", token),
-            ("resource", RESOURCE),
-        ];
+        let good =
+            [("grant_type", "refresh_token"), ("client_id", "app"), ("refresh_token", token), ("resource", RESOURCE)];
         self.post("/token", &[], &changed(&good, changes)).await
     }
 
     async fn key_ids(&self) -> Vec<Value> {
         let set = self.get("/jwks").await.json();
-        set["keys"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|key| key["kid"].clone())
-            .collect()
+        set["keys"].as_array().unwrap().iter().map(|key| key["kid"].clone()).collect()
     }
 }
 
 fn encode(pairs: &[(&str, &str)]) -> String {
-    url::form_urlencoded::Serializer::new(String::new())
-        .extend_pairs(pairs)
-        .finish()
+    url::form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish()
 }
 
 /// Changed or dropped in place; what was not there is added, what is named twice comes twice.
 fn changed<'a>(good: &[(&'a str, &'a str)], changes: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
-    let kept = good
-        .iter()
-        .filter(|(name, _)| !changes.iter().any(|(changed, _)| changed == name));
-    kept.chain(changes.iter().filter(|(_, value)| !value.is_empty()))
-        .copied()
-        .collect()
+    let kept = good.iter().filter(|(name, _)| !changes.iter().any(|(changed, _)| changed == name));
+    kept.chain(changes.iter().filter(|(_, value)| !value.is_empty())).copied().collect()
 }

@@ -10,9 +10,7 @@ use super::*;
 
 async fn register(setup: &Setup, description: Value) -> Reply {
     let json = [("content-type", "application/json")];
-    setup
-        .send(Method::POST, "/register", &json, description.to_string())
-        .await
+    setup.send(Method::POST, "/register", &json, description.to_string()).await
 }
 
 #[tokio::test]
@@ -30,10 +28,7 @@ async fn a_public_client_registers_and_gets_a_token() {
         }),
     )
     .await;
-    assert_eq!(
-        (reply.status.as_u16(), reply.header("cache-control")),
-        (201, Some("no-store"))
-    );
+    assert_eq!((reply.status.as_u16(), reply.header("cache-control")), (201, Some("no-store")));
     let client = reply.json();
     assert_eq!(client["redirect_uris"], json!(["http://localhost:1234/cb"]));
     assert_eq!(client.get("client_secret"), None);
@@ -53,25 +48,12 @@ async fn a_confidential_client_gets_a_secret_and_must_use_it() {
     assert_eq!(client["token_endpoint_auth_method"], "client_secret_basic");
     assert_eq!(client["grant_types"], json!(["authorization_code"]));
     assert!(client["client_secret_expires_at"].as_u64().unwrap() > 0);
-    let (id, secret) = (
-        client["client_id"].as_str().unwrap(),
-        client["client_secret"].as_str().unwrap(),
-    );
+    let (id, secret) = (client["client_id"].as_str().unwrap(), client["client_secret"].as_str().unwrap());
     let code = setup.code("alice", &[("client_id", id)]).await;
-    setup
-        .redeem(&code, &[("client_id", id)])
-        .await
-        .refused(401, "invalid_client");
-    let tokens = setup
-        .redeem(&code, &[("client_id", id), ("client_secret", secret)])
-        .await
-        .json();
+    setup.redeem(&code, &[("client_id", id)]).await.refused(401, "invalid_client");
+    let tokens = setup.redeem(&code, &[("client_id", id), ("client_secret", secret)]).await.json();
     assert!(tokens["access_token"].is_string());
-    assert_eq!(
-        tokens.get("refresh_token"),
-        None,
-        "it did not register for refresh tokens"
-    );
+    assert_eq!(tokens.get("refresh_token"), None, "it did not register for refresh tokens");
 }
 
 #[tokio::test]
@@ -86,10 +68,7 @@ async fn whoever_registers_gets_no_tokens_without_a_person() {
         ("client_id", client["client_id"].as_str().unwrap()),
         ("client_secret", client["client_secret"].as_str().unwrap()),
     ];
-    setup
-        .post("/token", &[], &form)
-        .await
-        .refused(400, "unauthorized_client");
+    setup.post("/token", &[], &form).await.refused(400, "unauthorized_client");
 }
 
 #[tokio::test]
@@ -99,18 +78,9 @@ async fn a_description_that_cannot_be_is_refused() {
         (json!({}), "invalid_redirect_uri"),
         (json!({ "redirect_uris": [] }), "invalid_redirect_uri"),
         (json!({ "redirect_uris": vec![REDIRECT; 17] }), "invalid_redirect_uri"),
-        (
-            json!({ "redirect_uris": ["http://app.example.com/cb"] }),
-            "invalid_redirect_uri",
-        ),
-        (
-            json!({ "redirect_uris": [REDIRECT, "javascript:alert(1)"] }),
-            "invalid_redirect_uri",
-        ),
-        (
-            json!({ "redirect_uris": [REDIRECT], "response_types": ["token"] }),
-            "invalid_client_metadata",
-        ),
+        (json!({ "redirect_uris": ["http://app.example.com/cb"] }), "invalid_redirect_uri"),
+        (json!({ "redirect_uris": [REDIRECT, "javascript:alert(1)"] }), "invalid_redirect_uri"),
+        (json!({ "redirect_uris": [REDIRECT], "response_types": ["token"] }), "invalid_client_metadata"),
         (
             json!({ "redirect_uris": [REDIRECT], "token_endpoint_auth_method": "private_key_jwt" }),
             "invalid_client_metadata",
@@ -154,14 +124,8 @@ async fn document(body: impl Fn(&str) -> String) -> (Serving, String, Arc<Atomic
     };
     let elsewhere = id.clone();
     let moved = move || async move { axum::response::Redirect::temporary(&elsewhere) };
-    let router = Router::new()
-        .route("/client.json", get(answer))
-        .route("/moved.json", get(moved));
-    (
-        Serving::start(listener, router, CancellationToken::new()).unwrap(),
-        id,
-        count,
-    )
+    let router = Router::new().route("/client.json", get(answer)).route("/moved.json", get(moved));
+    (Serving::start(listener, router, CancellationToken::new()).unwrap(), id, count)
 }
 
 #[tokio::test]
@@ -174,16 +138,10 @@ async fn a_client_can_be_the_document_at_its_identifier() {
     let tokens = setup.redeem(&code, &[("client_id", &id)]).await.json();
     assert!(tokens["access_token"].is_string());
     assert_eq!(fetched.load(Ordering::SeqCst), 1, "the document is kept");
-    let other = setup
-        .ask(&[("client_id", &id), ("redirect_uri", "http://127.0.0.1:7000/other")])
-        .await;
+    let other = setup.ask(&[("client_id", &id), ("redirect_uri", "http://127.0.0.1:7000/other")]).await;
     assert_eq!((other.status.as_u16(), other.header("location")), (400, None));
     let moved = id.replace("client.json", "moved.json");
-    assert_eq!(
-        setup.ask(&[("client_id", &moved)]).await.status,
-        400,
-        "redirects are not followed"
-    );
+    assert_eq!(setup.ask(&[("client_id", &moved)]).await.status, 400, "redirects are not followed");
 }
 
 #[tokio::test]

@@ -30,10 +30,7 @@ async fn a_token_says_everything_rfc_9068_asks_for_and_its_signature_holds() {
     let reply = setup.redeem(&setup.code("alice@acme", &[]).await, &[]).await;
     assert_eq!(reply.header("cache-control"), Some("no-store"));
     let answer = reply.json();
-    assert_eq!(
-        (&answer["token_type"], &answer["expires_in"]),
-        (&"Bearer".into(), &300.into())
-    );
+    assert_eq!((&answer["token_type"], &answer["expires_in"]), (&"Bearer".into(), &300.into()));
     assert_eq!(answer["scope"], "mcp:tools");
     let token = answer["access_token"].as_str().unwrap();
     let (header, claims) = (part(token, 0), part(token, 1));
@@ -48,23 +45,13 @@ async fn a_token_says_everything_rfc_9068_asks_for_and_its_signature_holds() {
     assert_eq!(claims["jti"].as_str().unwrap().len(), 43);
 
     let set = setup.get("/jwks").await.json();
-    let key = set["keys"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .find(|key| key["kid"] == header["kid"])
-        .unwrap();
-    assert_eq!(
-        (&key["kty"], &key["use"], &key["d"]),
-        (&"EC".into(), &"sig".into(), &Value::Null)
-    );
+    let key = set["keys"].as_array().unwrap().iter().find(|key| key["kid"] == header["kid"]).unwrap();
+    assert_eq!((&key["kty"], &key["use"], &key["d"]), (&"EC".into(), &"sig".into(), &Value::Null));
     let coordinate = |name: &str| URL_SAFE_NO_PAD.decode(key[name].as_str().unwrap()).unwrap();
     let point = [vec![4], coordinate("x"), coordinate("y")].concat();
     let (signed, signature) = token.rsplit_once('.').unwrap();
     let signature = URL_SAFE_NO_PAD.decode(signature).unwrap();
-    UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point)
-        .verify(signed.as_bytes(), &signature)
-        .unwrap();
+    UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point).verify(signed.as_bytes(), &signature).unwrap();
 }
 
 #[tokio::test]
@@ -72,10 +59,7 @@ async fn the_tenant_is_the_typed_one_or_the_default_or_none() {
     let none = Setup::start().await;
     let token = none.redeem(&none.code("alice", &[]).await, &[]).await.json();
     assert_eq!(part(token["access_token"].as_str().unwrap(), 1).get("tenant"), None);
-    let options = Options {
-        default_tenant: TenantId::parse("acme").ok(),
-        ..Options::default()
-    };
+    let options = Options { default_tenant: TenantId::parse("acme").ok(), ..Options::default() };
     let acme = Setup::with(options).await;
     for (user, tenant) in [("alice", "acme"), ("bob@globex", "globex")] {
         let token = acme.redeem(&acme.code(user, &[]).await, &[]).await.json();
@@ -85,10 +69,7 @@ async fn the_tenant_is_the_typed_one_or_the_default_or_none() {
 
 #[tokio::test]
 async fn the_token_lives_as_long_as_configured() {
-    let options = Options {
-        access_token_lifetime: Duration::from_secs(2),
-        ..Options::default()
-    };
+    let options = Options { access_token_lifetime: Duration::from_secs(2), ..Options::default() };
     let setup = Setup::with(options).await;
     let token = setup.redeem(&setup.code("alice", &[]).await, &[]).await.json();
     assert_eq!(token["expires_in"], 2);
@@ -119,17 +100,9 @@ async fn a_code_is_refused_with_anything_that_was_not_asked_with() {
 #[tokio::test]
 async fn a_loopback_port_may_vary_between_registration_and_request() {
     let setup = Setup::start().await;
-    for redirect in [
-        "http://127.0.0.1:1/cb",
-        "http://127.0.0.1:65535/cb",
-        "http://127.0.0.1/cb",
-    ] {
+    for redirect in ["http://127.0.0.1:1/cb", "http://127.0.0.1:65535/cb", "http://127.0.0.1/cb"] {
         let code = setup.code("alice", &[("redirect_uri", redirect)]).await;
-        assert_eq!(
-            setup.redeem(&code, &[("redirect_uri", redirect)]).await.status,
-            200,
-            "{redirect}"
-        );
+        assert_eq!(setup.redeem(&code, &[("redirect_uri", redirect)]).await.status, 200, "{redirect}");
     }
 }
 
@@ -158,14 +131,8 @@ async fn refresh_tokens_rotate_and_reuse_revokes_the_family() {
 
 #[tokio::test]
 async fn a_refresh_cannot_reach_further_than_the_approval() {
-    let scopes = ["mcp:read", "mcp:write", "mcp:admin"]
-        .map(|scope| Scope::parse(scope).unwrap())
-        .to_vec();
-    let setup = Setup::with(Options {
-        scopes,
-        ..Options::default()
-    })
-    .await;
+    let scopes = ["mcp:read", "mcp:write", "mcp:admin"].map(|scope| Scope::parse(scope).unwrap()).to_vec();
+    let setup = Setup::with(Options { scopes, ..Options::default() }).await;
     let code = setup.code("alice", &[("scope", "mcp:read mcp:write")]).await;
     let tokens = setup.redeem(&code, &[]).await.json();
     let token = tokens["refresh_token"].as_str().unwrap();
@@ -187,11 +154,7 @@ async fn a_refresh_cannot_reach_further_than_the_approval() {
 async fn a_service_proves_itself_by_header_or_form_and_speaks_for_its_tenant() {
     let setup = Setup::start().await;
     let by_header = setup.post("/token", &[("authorization", &svc())], &own()).await;
-    let form = [
-        own().as_slice(),
-        &[("client_id", "svc"), ("client_secret", "s3cret:+ %")],
-    ]
-    .concat();
+    let form = [own().as_slice(), &[("client_id", "svc"), ("client_secret", "s3cret:+ %")]].concat();
     let by_form = setup.post("/token", &[], &form).await;
     for reply in [by_header, by_form] {
         let answer = reply.json();
@@ -205,13 +168,7 @@ async fn a_service_proves_itself_by_header_or_form_and_speaks_for_its_tenant() {
 #[tokio::test]
 async fn a_client_that_is_not_who_it_says_is_refused() {
     let setup = Setup::start().await;
-    for header in [
-        basic("svc", "wrong"),
-        basic("svc", ""),
-        basic("app", "x"),
-        "Basic !".into(),
-        "Bearer x".into(),
-    ] {
+    for header in [basic("svc", "wrong"), basic("svc", ""), basic("app", "x"), "Basic !".into(), "Bearer x".into()] {
         let reply = setup.post("/token", &[("authorization", &header)], &own()).await;
         reply.refused(401, "invalid_client");
         assert_eq!(reply.header("www-authenticate"), Some("Basic realm=\"token\""));
@@ -219,20 +176,11 @@ async fn a_client_that_is_not_who_it_says_is_refused() {
     let bare = [own().as_slice(), &[("client_id", "svc")]].concat();
     setup.post("/token", &[], &bare).await.refused(401, "invalid_client");
     let public = [own().as_slice(), &[("client_id", "app")]].concat();
-    setup
-        .post("/token", &[], &public)
-        .await
-        .refused(400, "unauthorized_client");
+    setup.post("/token", &[], &public).await.refused(400, "unauthorized_client");
     let both = [own().as_slice(), &[("client_secret", "x")]].concat();
-    setup
-        .post("/token", &[("authorization", &svc())], &both)
-        .await
-        .refused(400, "invalid_request");
+    setup.post("/token", &[("authorization", &svc())], &both).await.refused(400, "invalid_request");
     let two = [own().as_slice(), &[("client_id", "app")]].concat();
-    setup
-        .post("/token", &[("authorization", &svc())], &two)
-        .await
-        .refused(400, "invalid_request");
+    setup.post("/token", &[("authorization", &svc())], &two).await.refused(400, "invalid_request");
 }
 
 #[tokio::test]
@@ -240,33 +188,17 @@ async fn only_forms_with_one_of_each_parameter_and_a_known_grant_are_read() {
     let setup = Setup::start().await;
     let auth = svc();
     let json = [("authorization", auth.as_str()), ("content-type", "application/json")];
-    setup
-        .send(Method::POST, "/token", &json, "{}".into())
-        .await
-        .refused(400, "invalid_request");
+    setup.send(Method::POST, "/token", &json, "{}".into()).await.refused(400, "invalid_request");
     let password = [("grant_type", "password"), ("username", "a"), ("password", "b")];
-    setup
-        .post("/token", &json[..1], &password)
-        .await
-        .refused(400, "unsupported_grant_type");
+    setup.post("/token", &json[..1], &password).await.refused(400, "unsupported_grant_type");
     let twice = [own().as_slice(), &[("grant_type", "client_credentials")]].concat();
-    setup
-        .post("/token", &json[..1], &twice)
-        .await
-        .refused(400, "invalid_request");
-    setup
-        .post("/token", &json[..1], &own()[..1])
-        .await
-        .refused(400, "invalid_target");
+    setup.post("/token", &json[..1], &twice).await.refused(400, "invalid_request");
+    setup.post("/token", &json[..1], &own()[..1]).await.refused(400, "invalid_target");
 }
 
 #[tokio::test]
 async fn only_configured_resources_get_tokens_when_there_are_any() {
-    let setup = Setup::with(Options {
-        resources: vec![RESOURCE.into()],
-        ..Options::default()
-    })
-    .await;
+    let setup = Setup::with(Options { resources: vec![RESOURCE.into()], ..Options::default() }).await;
     let back = setup.ask(&[("resource", "https://127.0.0.1:8443/mcp/")]).await;
     assert_eq!(back.answered("error").as_deref(), Some("invalid_target"));
     assert_eq!(setup.ask(&[]).await.status, 200);
@@ -278,39 +210,22 @@ async fn revoking_either_token_ends_the_refresh_token_and_unknown_ones_are_fine(
     for kind in ["access_token", "refresh_token"] {
         let tokens = setup.redeem(&setup.code("alice", &[]).await, &[]).await.json();
         let token = tokens[kind].as_str().unwrap();
-        let foreign = setup
-            .post("/revoke", &[("authorization", &svc())], &[("token", token)])
-            .await;
+        let foreign = setup.post("/revoke", &[("authorization", &svc())], &[("token", token)]).await;
         foreign.refused(400, "invalid_request");
-        let revoked = setup
-            .post("/revoke", &[], &[("client_id", "app"), ("token", token)])
-            .await;
+        let revoked = setup.post("/revoke", &[], &[("client_id", "app"), ("token", token)]).await;
         assert_eq!(revoked.status, 200);
         let refresh = tokens["refresh_token"].as_str().unwrap();
         setup.refresh(refresh, &[]).await.refused(400, "invalid_grant");
     }
-    let unknown = setup
-        .post("/revoke", &[], &[("client_id", "app"), ("token", "unknown")])
-        .await;
+    let unknown = setup.post("/revoke", &[], &[("client_id", "app"), ("token", "unknown")]).await;
     assert_eq!(unknown.status, 200);
-    setup
-        .post("/revoke", &[], &[("token", "x")])
-        .await
-        .refused(401, "invalid_client");
+    setup.post("/revoke", &[], &[("token", "x")]).await.refused(401, "invalid_client");
 }
 
 #[tokio::test]
 async fn tokens_of_either_key_verify_after_a_rotation() {
-    for algorithm in [
-        SigningAlgorithm::Es256,
-        SigningAlgorithm::Rs256,
-        SigningAlgorithm::EdDsa,
-    ] {
-        let setup = Setup::with(Options {
-            algorithm,
-            ..Options::default()
-        })
-        .await;
+    for algorithm in [SigningAlgorithm::Es256, SigningAlgorithm::Rs256, SigningAlgorithm::EdDsa] {
+        let setup = Setup::with(Options { algorithm, ..Options::default() }).await;
         let kid = async || {
             let token = setup.post("/token", &[("authorization", &svc())], &own()).await.json();
             let header = part(token["access_token"].as_str().unwrap(), 0);
