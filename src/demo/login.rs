@@ -1,6 +1,6 @@
 //! How an MCP client gets a token: from the challenge to the token, by what each answer says and nothing else.
 
-use reqwest::header::{COOKIE, LOCATION, SET_COOKIE};
+use reqwest::header::{COOKIE, HeaderValue, LOCATION, SET_COOKIE};
 use reqwest::{Client, Response, StatusCode};
 use serde_json::{Value, json};
 use url::Url;
@@ -35,7 +35,7 @@ impl Challenge {
 /// The whole challenge, for people.
 pub(super) fn challenge_text(response: &Response) -> String {
     let value = response.headers().get("www-authenticate");
-    String::from_utf8_lossy(value.map(|value| value.as_bytes()).unwrap_or_default()).into_owned()
+    String::from_utf8_lossy(value.map(HeaderValue::as_bytes).unwrap_or_default()).into_owned()
 }
 
 /// One quoted parameter of a Bearer challenge.
@@ -63,8 +63,9 @@ pub(super) struct Server {
 /// RFC 9728 §3.3: the document must be about the URL that was called.
 pub(super) async fn resource_metadata(http: &Client, challenge: &Challenge, resource: &str) -> Step<String> {
     let document = json_of(http.get(challenge.metadata.clone()).send().await?).await?;
-    ensure(document["resource"] == resource, || format!("resource is {}", document["resource"]))?;
-    let issuer = text(&document, "/authorization_servers/0")?;
+    let about = text(&document, "/resource")?;
+    ensure(about == resource, || format!("resource is {about}"))?;
+    let issuer = text(&document, "/authorization_servers/0")?.to_owned();
     Ok(Held { said: format!("{}: log in at {issuer}", challenge.metadata), value: issuer })
 }
 
@@ -72,16 +73,15 @@ pub(super) async fn resource_metadata(http: &Client, challenge: &Challenge, reso
 pub(super) async fn server_metadata(http: &Client, issuer: &str) -> Step<Server> {
     let url = format!("{issuer}/.well-known/oauth-authorization-server");
     let document = json_of(http.get(&url).send().await?).await?;
-    ensure(document["issuer"] == issuer, || format!("issuer is {}", document["issuer"]))?;
-    let methods = &document["code_challenge_methods_supported"];
-    ensure(methods.as_array().is_some_and(|all| all.contains(&json!("S256"))), || {
-        format!("code_challenge_methods_supported is {methods}")
-    })?;
+    let about = text(&document, "/issuer")?;
+    ensure(about == issuer, || format!("issuer is {about}"))?;
+    let methods = document.get("code_challenge_methods_supported").and_then(Value::as_array);
+    ensure(methods.is_some_and(|all| all.contains(&json!("S256"))), || "PKCE with S256 is not offered".to_owned())?;
     let value = Server {
         issuer: issuer.to_owned(),
-        authorize: text(&document, "/authorization_endpoint")?,
-        token: text(&document, "/token_endpoint")?,
-        register: text(&document, "/registration_endpoint")?,
+        authorize: text(&document, "/authorization_endpoint")?.to_owned(),
+        token: text(&document, "/token_endpoint")?.to_owned(),
+        register: text(&document, "/registration_endpoint")?.to_owned(),
     };
     Ok(Held { value, said: format!("{url}: PKCE S256, registration") })
 }
@@ -98,7 +98,7 @@ pub(super) async fn register(http: &Client, server: &Server) -> Step<String> {
     let request = http.post(&server.register).header("content-type", "application/json");
     let response = request.body(description.to_string()).send().await?;
     ensure(response.status() == StatusCode::CREATED, || format!("expected 201, got {}", response.status()))?;
-    let id = text(&json_of(response).await?, "/client_id")?;
+    let id = text(&json_of(response).await?, "/client_id")?.to_owned();
     Ok(Held { said: format!("client {}", shortened(&id)), value: id })
 }
 
@@ -173,11 +173,9 @@ pub(super) async fn redeem(http: &Client, server: &Server, client: &str, code: &
     let answer = json_of(post_form(http, &server.token, &form).send().await?).await?;
     let kind = text(&answer, "/token_type")?;
     ensure(kind.eq_ignore_ascii_case("Bearer"), || format!("token_type is {kind}"))?;
-    let token = text(&answer, "/access_token")?;
-    Ok(Held {
-        said: format!("{} for {} s, scope {}", shortened(&token), answer["expires_in"], answer["scope"]),
-        value: token,
-    })
+    let (token, scope) = (text(&answer, "/access_token")?, text(&answer, "/scope")?);
+    let seconds = answer.get("expires_in").and_then(Value::as_u64).unwrap_or_default();
+    Ok(Held { value: token.to_owned(), said: format!("{} for {seconds} s, scope {scope}", shortened(token)) })
 }
 
 fn post_form(http: &Client, url: &str, form: &[(&str, &str)]) -> reqwest::RequestBuilder {
@@ -193,9 +191,10 @@ async fn json_of(response: Response) -> Result<Value, Broken> {
     serde_json::from_str(&body).map_err(|_| Broken("the answer is not JSON".to_owned()))
 }
 
-fn text(document: &Value, pointer: &str) -> Result<String, Broken> {
+/// A text that the answer must hold.
+pub(super) fn text<'a>(document: &'a Value, pointer: &str) -> Result<&'a str, Broken> {
     let value = document.pointer(pointer).and_then(Value::as_str);
-    value.map(str::to_owned).ok_or_else(|| Broken(format!("no {pointer} in the answer")))
+    value.ok_or_else(|| Broken(format!("no {pointer} in the answer")))
 }
 
 /// Enough of a token or identifier to recognize it, not enough to use it.

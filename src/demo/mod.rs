@@ -18,7 +18,7 @@ mod tests;
 
 use std::io::Write;
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use self::authorization::AuthorizationServerError;
 use self::report::Report;
@@ -48,6 +48,9 @@ pub enum DemoError {
     /// No HTTP client could be made.
     #[error("no HTTP client: {0}")]
     Http(#[from] reqwest::Error),
+    /// A signal came before the end.
+    #[error("stopped by a signal before the end")]
+    Interrupted,
     /// A step of the round trip did not hold.
     #[error("{name}: {why}")]
     Step {
@@ -61,11 +64,21 @@ pub enum DemoError {
 /// Starts everything, makes one round trip, and stays up until told to stop; with `once` it ends after the round trip.
 /// `Ok` only when every step held.
 pub async fn run(once: bool, out: &mut dyn Write) -> Result<(), DemoError> {
+    // Before the first socket and file: a signal that comes early must leave nothing behind.
+    let mut signals = Signals::new()?;
     let mut report = Report::new(out);
     let set_up = SetUp::start().await?;
-    let outcome = show(&set_up, once, &mut report).await;
-    set_up.shut_down().await;
-    outcome
+    let outcome = tokio::select! {
+        outcome = show(&set_up, once, &mut report) => outcome,
+        () = signals.stop() => Err(DemoError::Interrupted),
+    };
+    if outcome.is_ok() && !once {
+        signals.stop().await;
+    }
+    tokio::select! {
+        () = set_up.shut_down() => outcome,
+        () = signals.stop() => Err(DemoError::Interrupted),
+    }
 }
 
 async fn show(set_up: &SetUp, once: bool, report: &mut Report<'_>) -> Result<(), DemoError> {
@@ -74,11 +87,8 @@ async fn show(set_up: &SetUp, once: bool, report: &mut Report<'_>) -> Result<(),
     report.line("One round trip, as an MCP client makes it:\n")?;
     report.step("gateway is ready", set_up.ready().await)?;
     let outcome = round_trip(set_up.http(), set_up.resource(), report).await?;
-    if once {
-        return Ok(report.line("\nEvery step held.")?);
-    }
-    report.line(&to_paste(set_up, &outcome))?;
-    Ok(stop_asked().await?)
+    let last = if once { "\nEvery step held.".to_owned() } else { to_paste(set_up, &outcome) };
+    Ok(report.line(&last)?)
 }
 
 fn to_paste(set_up: &SetUp, outcome: &Outcome) -> String {
@@ -103,11 +113,20 @@ fn to_paste(set_up: &SetUp, outcome: &Outcome) -> String {
     )
 }
 
-/// Returns on Ctrl-C or SIGTERM.
-async fn stop_asked() -> std::io::Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    tokio::select! {
-        interrupted = tokio::signal::ctrl_c() => interrupted,
-        _ = terminate.recv() => Ok(()),
+/// What tells the demo to stop.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        let (terminate, interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        Ok(Self { terminate, interrupt })
+    }
+
+    /// Returns on the next Ctrl-C or SIGTERM.
+    async fn stop(&mut self) {
+        tokio::select! { _ = self.terminate.recv() => (), _ = self.interrupt.recv() => () }
     }
 }

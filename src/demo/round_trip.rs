@@ -63,10 +63,11 @@ async fn initialize(mcp: &mut Mcp<'_>) -> Step<()> {
     let response = mcp.post("initialize", &hello(), &[]).await?;
     let session = response.headers().get(SESSION).and_then(|value| value.to_str().ok()).map(str::to_owned);
     let result = result_of(response).await?;
-    ensure(result["protocolVersion"] == PROTOCOL, || format!("protocol {}", result["protocolVersion"]))?;
-    let server = format!("{} {}", name(&result["serverInfo"]), result["serverInfo"]["version"].as_str().unwrap_or("?"));
+    let protocol = login::text(&result, "/protocolVersion")?;
+    ensure(protocol == PROTOCOL, || format!("protocol {protocol}"))?;
+    let (name, version) = (login::text(&result, "/serverInfo/name")?, login::text(&result, "/serverInfo/version")?);
     let session = session.ok_or_else(|| Broken("no session".to_owned()))?;
-    let said = format!("{server}, protocol {PROTOCOL}, session {}", login::shortened(&session));
+    let said = format!("{name} {version}, protocol {PROTOCOL}, session {}", login::shortened(&session));
     mcp.session = Some(session);
     let noted = mcp.send(&json!({ "jsonrpc": "2.0", "method": "notifications/initialized" }), &[]).await?;
     ensure(noted.status() == StatusCode::ACCEPTED, || format!("initialized: expected 202, got {}", noted.status()))?;
@@ -75,7 +76,8 @@ async fn initialize(mcp: &mut Mcp<'_>) -> Step<()> {
 
 async fn tools(mcp: &Mcp<'_>) -> Step<()> {
     let result = result_of(mcp.post("tools/list", &json!({}), &[]).await?).await?;
-    let tools: Vec<_> = result["tools"].as_array().map(|tools| tools.iter().map(name).collect()).unwrap_or_default();
+    let tools = result.get("tools").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let tools = tools.iter().map(|tool| login::text(tool, "/name")).collect::<Result<Vec<_>, _>>()?;
     ensure(tools.contains(&"whoami"), || format!("no whoami among {tools:?}"))?;
     let said = tools.join(", ");
     Ok(Held { value: (), said })
@@ -193,10 +195,7 @@ async fn result_of(response: Response) -> Result<Value, Broken> {
 
 /// What a tool said.
 fn said_by(result: &Value) -> Result<String, Broken> {
-    let text = result["content"][0]["text"].as_str().filter(|_| result["isError"] != true);
-    text.map(str::to_owned).ok_or_else(|| Broken(format!("the tool failed: {result}")))
-}
-
-fn name(of: &Value) -> &str {
-    of["name"].as_str().unwrap_or("?")
+    let failed = result.get("isError").and_then(Value::as_bool) == Some(true);
+    ensure(!failed, || format!("the tool failed: {result}"))?;
+    Ok(login::text(result, "/content/0/text")?.to_owned())
 }

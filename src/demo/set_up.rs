@@ -133,6 +133,7 @@ fn config_text(addresses: &Addresses, issuer: &str, resource: &str) -> String {
         r#"[listen]
 address = "{public}"
 tls = {{ certificate = "tls.crt", key = "tls.key" }}
+shutdown_grace = "2s"
 
 [admin]
 address = "{admin}"
