@@ -16,9 +16,7 @@ impl Params {
 
     /// Reads a form. RFC 6749 §3.2 and Appendix B: no other content type carries parameters.
     pub(super) fn form(headers: &HeaderMap, body: &[u8]) -> Result<Self, OAuthError> {
-        let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-        let essence = kind.and_then(|kind| kind.split(';').next()).unwrap_or_default().trim();
-        if !essence.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
+        if !is_of_type(headers, "application/x-www-form-urlencoded") {
             return Err(OAuthError::new(Code::InvalidRequest, "the body must be application/x-www-form-urlencoded"));
         }
         Ok(Self::parse(body))
@@ -53,4 +51,11 @@ impl Params {
             (Some(_), Some(_)) => Err(OAuthError::new(Code::InvalidTarget, "only one resource per token")),
         }
     }
+}
+
+/// True when the body says it is of this media type, whatever its parameters.
+pub(super) fn is_of_type(headers: &HeaderMap, wanted: &str) -> bool {
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let essence = kind.and_then(|kind| kind.split(';').next()).unwrap_or_default();
+    essence.trim().eq_ignore_ascii_case(wanted)
 }

@@ -6,13 +6,14 @@ use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use http::{HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Shared;
 use super::client::{Client, Grant, Proof};
 use super::error::{Code, OAuthError};
+use super::params::is_of_type;
 use super::redirect::RedirectUri;
 use super::secret::{self, Digest};
 
@@ -71,8 +72,8 @@ fn grants(asked: Option<Vec<String>>) -> Vec<Grant> {
 }
 
 /// `POST /register`.
-pub(super) async fn register(State(shared): State<Shared>, body: Bytes) -> Response {
-    match try_register(&shared, &body) {
+pub(super) async fn register(State(shared): State<Shared>, headers: HeaderMap, body: Bytes) -> Response {
+    match try_register(&shared, &headers, &body) {
         Ok(document) => {
             let no_store = (header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
             (StatusCode::CREATED, [no_store], Json(document)).into_response()
@@ -81,7 +82,12 @@ pub(super) async fn register(State(shared): State<Shared>, body: Bytes) -> Respo
     }
 }
 
-fn try_register(shared: &Shared, body: &[u8]) -> Result<Value, OAuthError> {
+fn try_register(shared: &Shared, headers: &HeaderMap, body: &[u8]) -> Result<Value, OAuthError> {
+    // RFC 7591 §3.1. It also keeps pages of other origins out: a browser asks before it sends JSON, and is told no.
+    if !is_of_type(headers, "application/json") {
+        let wrong = "the body must be application/json";
+        return Err(OAuthError::new(Code::InvalidClientMetadata, wrong));
+    }
     let description: Description = serde_json::from_slice(body)
         .map_err(|_| OAuthError::new(Code::InvalidClientMetadata, "the body must be a JSON client description"))?;
     // RFC 7591 §2: client_secret_basic when nothing is said.

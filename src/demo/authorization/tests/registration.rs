@@ -89,6 +89,8 @@ async fn a_description_that_cannot_be_is_refused() {
     ] {
         register(&setup, description).await.refused(400, error);
     }
+    let text = setup.send(Method::POST, "/register", &[("content-type", "text/plain")], "{}".into()).await;
+    text.refused(400, "invalid_client_metadata");
     let large = json!({ "redirect_uris": [REDIRECT], "client_name": "x".repeat(70_000) });
     assert_eq!(register(&setup, large).await.status, 413);
 }
