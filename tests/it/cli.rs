@@ -53,19 +53,12 @@ struct Outcome {
 /// Runs the binary in a folder and returns what it said.
 fn portcullis(folder: &Path, arguments: &[&str]) -> Outcome {
     let mut command = Command::new(env!("CARGO_BIN_EXE_portcullis"));
-    command
-        .current_dir(folder)
-        .env_remove("PORTCULLIS_CONFIG")
-        .env("PORTCULLIS_TEST_SECRET", SECRET);
+    command.current_dir(folder).env_remove("PORTCULLIS_CONFIG").env("PORTCULLIS_TEST_SECRET", SECRET);
     let output = command.args(arguments).output().expect("it runs");
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
     let (stdout, stderr) = (text(output.stdout), text(output.stderr));
     assert!(!stdout.contains(SECRET) && !stderr.contains(SECRET), "{stdout}{stderr}");
-    Outcome {
-        code: output.status.code(),
-        stdout,
-        stderr,
-    }
+    Outcome { code: output.status.code(), stdout, stderr }
 }
 
 #[test]
@@ -90,9 +83,7 @@ fn check_warns_of_plain_text_over_a_network() {
     let outcome = portcullis(folder.path(), &["check"]);
     assert_eq!(outcome.code, Some(0));
     assert!(
-        outcome
-            .stdout
-            .contains("warning: route notes: the upstream is reached in plain text"),
+        outcome.stdout.contains("warning: route notes: the upstream is reached in plain text"),
         "{}",
         outcome.stdout
     );
@@ -100,10 +91,8 @@ fn check_warns_of_plain_text_over_a_network() {
 
 #[test]
 fn check_says_every_mistake_and_exits_2() {
-    let folder = folder(|text| {
-        text.replace("[listen]", "[listen]\nadress = 1")
-            .replace("tenant = \"any\"", "tenant = 1")
-    });
+    let folder =
+        folder(|text| text.replace("[listen]", "[listen]\nadress = 1").replace("tenant = \"any\"", "tenant = 1"));
     for arguments in [["check"].as_slice(), &["run"], &[], &["healthcheck"]] {
         let outcome = portcullis(folder.path(), arguments);
         assert_eq!((outcome.code, outcome.stdout.as_str()), (Some(2), ""));
@@ -123,13 +112,7 @@ fn a_secret_in_the_wrong_place_is_not_printed() {
     });
     let outcome = portcullis(folder.path(), &["check"]);
     assert_eq!((outcome.code, outcome.stderr.lines().count()), (Some(2), 2));
-    assert!(
-        outcome
-            .stderr
-            .contains("(checked with the value of ${env:PORTCULLIS_TEST_SECRET})"),
-        "{}",
-        outcome.stderr
-    );
+    assert!(outcome.stderr.contains("(checked with the value of ${env:PORTCULLIS_TEST_SECRET})"), "{}", outcome.stderr);
 }
 
 #[test]
@@ -148,16 +131,9 @@ fn check_loads_the_files_named() {
         fs::remove_file(folder.path().join(name)).expect("removed");
     }
     let outcome = portcullis(folder.path(), &["check"]);
-    assert_eq!(
-        (outcome.code, outcome.stderr.lines().count()),
-        (Some(2), 3),
-        "{}",
-        outcome.stderr
-    );
+    assert_eq!((outcome.code, outcome.stderr.lines().count()), (Some(2), 3), "{}", outcome.stderr);
     assert!(
-        outcome
-            .stderr
-            .contains("listen.tls.certificate: tls.crt cannot be read: No such file"),
+        outcome.stderr.contains("listen.tls.certificate: tls.crt cannot be read: No such file"),
         "{}",
         outcome.stderr
     );
@@ -173,12 +149,7 @@ fn the_file_is_named_by_flag_or_environment() {
     assert_eq!(portcullis(elsewhere.path(), &["check", "--config", file]).code, Some(0));
     assert_eq!(portcullis(elsewhere.path(), &["--config", file, "check"]).code, Some(0));
     let mut command = Command::new(env!("CARGO_BIN_EXE_portcullis"));
-    command
-        .env("PORTCULLIS_CONFIG", file)
-        .env("PORTCULLIS_TEST_SECRET", SECRET)
-        .arg("check")
-        .assert()
-        .success();
+    command.env("PORTCULLIS_CONFIG", file).env("PORTCULLIS_TEST_SECRET", SECRET).arg("check").assert().success();
 }
 
 #[test]
@@ -187,14 +158,7 @@ fn version_help_and_completions_are_printed() {
     let version = portcullis(folder.path(), &["--version"]);
     assert_eq!(version.stdout, concat!("portcullis ", env!("CARGO_PKG_VERSION"), "\n"));
     let help = portcullis(folder.path(), &["--help"]);
-    for word in [
-        "run",
-        "check",
-        "healthcheck",
-        "completions",
-        "--config",
-        "PORTCULLIS_CONFIG",
-    ] {
+    for word in ["run", "check", "healthcheck", "completions", "--config", "PORTCULLIS_CONFIG"] {
         assert!(help.stdout.contains(word), "{word} in {}", help.stdout);
     }
     for shell in ["bash", "zsh", "fish"] {
@@ -231,10 +195,7 @@ fn healthcheck_asks_the_admin_listener_over_loopback() {
 
 #[test]
 fn healthcheck_fails_when_nobody_listens() {
-    let port = TcpListener::bind("127.0.0.1:0")
-        .and_then(|l| l.local_addr())
-        .expect("a port")
-        .port();
+    let port = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a port").port();
     let folder = folder(|text| format!("{text}\n[admin]\naddress = \"127.0.0.1:{port}\"\n"));
     let outcome = portcullis(folder.path(), &["healthcheck"]);
     assert_eq!(outcome.code, Some(1));
