@@ -43,6 +43,8 @@ struct Record {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum End {
     Whole,
+    /// An event stream whose token was over.
+    Expired,
     ClientGone,
     Broken(RelayError),
 }
@@ -117,6 +119,11 @@ impl Audit {
         self.0.end = End::Broken(error);
     }
 
+    /// The stream was ended with its token.
+    pub(crate) fn expired(&mut self) {
+        self.0.end = End::Expired;
+    }
+
     /// The client left before the body's end.
     pub(crate) fn client_gone(&mut self) {
         if self.0.end == End::Whole {
@@ -131,12 +138,13 @@ impl Drop for Audit {
         let reason = match (&record.rejection, record.end) {
             (Some(rejection), _) => Some(rejection.reason()),
             (None, End::Whole) => None,
+            (None, End::Expired) => Some("stream.expired"),
             (None, End::ClientGone) => Some("stream.client_gone"),
             (None, End::Broken(error)) => Some(error.reason()),
         };
         let event = match (&record.rejection, record.end) {
             (Some(_), _) => "refused",
-            (None, End::Whole) => "served",
+            (None, End::Whole | End::Expired) => "served",
             (None, End::ClientGone | End::Broken(_)) => "broken_off",
         };
         let identity = record.identity.as_deref();

@@ -79,11 +79,10 @@ impl Body for ReplyBody {
 
 impl Drop for ReplyBody {
     fn drop(&mut self) {
-        let left_early = match &self.kind {
-            Kind::Fixed(_) => false,
-            Kind::Upstream(relay) => !relay.is_finished(),
-        };
-        if let Some(audit) = self.audit.take_if(|_| left_early).as_mut() {
+        let (Some(audit), Kind::Upstream(relay)) = (&mut self.audit, &self.kind) else { return };
+        if relay.is_expired() {
+            audit.expired();
+        } else if !relay.is_finished() {
             audit.client_gone();
         }
     }

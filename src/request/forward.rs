@@ -1,7 +1,7 @@
 //! Permit + request → the upstream's response. The only place that speaks to upstreams.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use http::header::{self, HeaderValue};
 use http::request::Parts;
@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::{Limits, RouteConfig, Timeouts};
 use crate::headers::{X_ACCEL_BUFFERING, for_client};
+use crate::token::Identity;
 use crate::trust::{self, TrustError};
 
 use super::audit::Audit;
@@ -26,7 +27,7 @@ use super::endpoint::EndpointRewriter;
 use super::outgoing::outgoing;
 use super::provenance::Provenance;
 use super::reject::{Rejection, UpstreamFailure};
-use super::relay::{Pace, Relay};
+use super::relay::{Pace, Relay, StreamEnd};
 use super::route::Route;
 use super::upload::{Upload, UploadState};
 
@@ -36,6 +37,9 @@ const POOL_IDLE: Duration = Duration::from_secs(30);
 const POOL_CONNECTIONS: usize = 64;
 /// Requests under way at one upstream; each holds at most one connection.
 const MAX_CONCURRENT: usize = 4096;
+
+/// No token lives longer than this for a stream: far from the end of every clock.
+const LONGEST_STREAM: Duration = Duration::from_hours(24 * 365);
 
 /// The connections to one route's MCP server.
 #[derive(Debug)]
@@ -180,14 +184,15 @@ fn relay(
     let timeouts = &route.upstream.timeouts;
     let is_stream = is_event_stream(&head.headers);
     let total = (!is_stream).then(|| Instant::now() + timeouts.total);
-    let ending = is_stream.then(|| if method == Method::GET { ends.listening.clone() } else { ends.answering.clone() });
+    let stopping = if method == Method::GET { &ends.listening } else { &ends.answering };
+    let end = is_stream.then(|| StreamEnd::new(stopping.clone(), Instant::now() + time_left(permit.identity())));
     let rewriter = match (&route.upstream.messages, is_stream && method == Method::GET) {
         (Some(messages), true) => EndpointRewriter::new(&route.upstream.url, messages, public_path),
         _ => None,
     };
     let rewritten = rewriter.is_some();
     let pace = Pace { idle: timeouts.idle, total };
-    let relay = Relay::new(body, pace, ending, rewriter, (permit.into_admission(), slot));
+    let relay = Relay::new(body, pace, end, rewriter, (permit.into_admission(), slot));
     let mut reply = Response::new(ReplyBody::upstream(relay));
     *reply.status_mut() = head.status;
     *reply.headers_mut() = for_client(&head.headers);
@@ -198,6 +203,12 @@ fn relay(
         reply.headers_mut().entry(X_ACCEL_BUFFERING).or_insert(HeaderValue::from_static("no"));
     }
     reply
+}
+
+/// Wall time is for claims only; from here on the stream's clock is monotonic (threat O11).
+fn time_left(identity: &Identity) -> Duration {
+    let expires = SystemTime::UNIX_EPOCH + Duration::from_secs(identity.expires_at());
+    expires.duration_since(SystemTime::now()).unwrap_or_default().min(LONGEST_STREAM)
 }
 
 fn is_event_stream(headers: &http::HeaderMap) -> bool {

@@ -54,6 +54,21 @@ pub(crate) struct Pace {
     pub(crate) total: Option<Instant>,
 }
 
+/// What ends an event stream cleanly before its upstream does.
+#[derive(Debug)]
+pub(crate) struct StreamEnd {
+    stopping: Pin<Box<WaitForCancellationFutureOwned>>,
+    token_expires: Pin<Box<Sleep>>,
+}
+
+impl StreamEnd {
+    /// When the gateway stops, or when the token that opened the stream is over (threat M23): whichever comes first.
+    pub(crate) fn new(stopping: CancellationToken, token_expires: Instant) -> Self {
+        let token_expires = Box::pin(tokio::time::sleep_until(token_expires));
+        Self { stopping: Box::pin(stopping.cancelled_owned()), token_expires }
+    }
+}
+
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Relay {
@@ -62,8 +77,9 @@ pub(crate) struct Relay {
     timer: Option<Pin<Box<Sleep>>>,
     /// The timer stands for an earlier wait.
     timer_is_old: bool,
-    /// Ends an event stream cleanly when the gateway stops.
-    ending: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
+    /// When and why an event stream is ended by the gateway.
+    end: Option<StreamEnd>,
+    expired: bool,
     rewriter: Option<EndpointRewriter>,
     finished: bool,
     /// Held until the body ends: open streams count against their owner and the upstream's capacity.
@@ -71,22 +87,26 @@ pub(crate) struct Relay {
 }
 
 impl Relay {
-    /// `ending` is given for event streams only: other responses are allowed to finish.
+    /// `end` is given for event streams only: other responses are allowed to finish.
     pub(crate) fn new(
         incoming: Incoming,
         pace: Pace,
-        ending: Option<CancellationToken>,
+        end: Option<StreamEnd>,
         rewriter: Option<EndpointRewriter>,
         held: (Admission, OwnedSemaphorePermit),
     ) -> Self {
         let finished = incoming.is_end_stream();
-        let ending = ending.map(|token| Box::pin(token.cancelled_owned()));
-        Self { incoming, pace, timer: None, timer_is_old: false, ending, rewriter, finished, _held: held }
+        Self { incoming, pace, timer: None, timer_is_old: false, end, expired: false, rewriter, finished, _held: held }
     }
 
     /// True once the last frame has been handed on.
     pub(crate) fn is_finished(&self) -> bool {
         self.finished
+    }
+
+    /// True when the stream was ended because its token was over.
+    pub(crate) fn is_expired(&self) -> bool {
+        self.expired
     }
 
     pub(crate) fn is_end_stream(&self) -> bool {
@@ -107,8 +127,11 @@ impl Relay {
     }
 
     fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, RelayError>>> {
-        if self.ending.as_mut().is_some_and(|ending| ending.as_mut().poll(cx).is_ready()) {
-            return Poll::Ready(None);
+        if let Some(end) = &mut self.end {
+            self.expired = end.token_expires.as_mut().poll(cx).is_ready();
+            if self.expired || end.stopping.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(None);
+            }
         }
         loop {
             let Poll::Ready(next) = Pin::new(&mut self.incoming).poll_frame(cx) else {

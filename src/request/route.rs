@@ -70,6 +70,11 @@ impl Routes {
         if request.method == Method::CONNECT {
             return Err(Rejection::Method { allow: super::reject::ALLOW }); // never a forward proxy (threats P7, 27)
         }
+        // RFC 9112 §3.2.2, RFC 9113 §8.3.1: a target may name its scheme; over TLS there is but one.
+        let scheme_fits = |scheme: &str| scheme == "https" || (scheme == "http" && !peer.secure);
+        if !request.uri.scheme_str().is_none_or(scheme_fits) {
+            return Err(Rejection::NoRoute { reason: "route.form" });
+        }
         let addressed = self.addressed(peer, request)?;
         let path = request.uri.path();
         if let Some(inserted) = path.strip_prefix(WELL_KNOWN) {
