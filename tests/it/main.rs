@@ -1,0 +1,13 @@
+//! The whole gateway in process, against an issuer, an upstream and clients of its own. One file per behaviour; the
+//! names of tests that stand for a case of the threat catalogue begin with its id.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a failed step is a failed test"
+)]
+
+mod support;
+
+mod actors;
+// `mod config;` and `mod cli;` belong here once those files exist.

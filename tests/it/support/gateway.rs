@@ -1,0 +1,182 @@
+//! The gateway under test: a configuration text, the files it names, and the running thing in this process.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+use portcullis::config::Config;
+use portcullis::server::{self, Listeners};
+use tempfile::TempDir;
+use toml::{Table, Value};
+
+use super::client::{Client, Connection, Handshake, Http2};
+use super::issuer::RESOURCE;
+use super::pki::{foreign, pki};
+use super::{Issuer, Upstream, log, upstream, within};
+
+/// A value that takes a key out of the configuration when [`Gateway::start_with`] merges it in.
+pub(crate) const NOTHING: &str = "!nothing";
+
+/// A running gateway; gone when dropped.
+pub(crate) struct Gateway {
+    running: server::Gateway,
+    secure: bool,
+    files: TempDir,
+    upstream: Arc<upstream::Shared>,
+}
+
+/// One issuer `corp` and one route `notes` at [`RESOURCE`].
+fn base(issuer: &Issuer, upstream: &Upstream) -> String {
+    let (issuer, upstream) = (issuer.url(), upstream.url());
+    format!(
+        r#"
+        [listen]
+        address = "127.0.0.1:0"
+        tls = {{ certificate = "tls.crt", key = "tls.key" }}
+
+        [admin]
+        address = "127.0.0.1:0"
+
+        [[issuers]]
+        name = "corp"
+        issuer = "{issuer}"
+        insecure_http = true
+        claims = {{ tenant = "tenant" }}
+
+        [[routes]]
+        name = "notes"
+        resource = "{RESOURCE}"
+        upstream = "{upstream}"
+        issuers = ["corp"]
+        scopes = ["mcp:tools"]
+        tenant = "any"
+
+        [routes.identity]
+        "x-auth-subject" = "subject"
+        "x-auth-client" = "client"
+        "x-auth-tenant" = "tenant"
+        "x-auth-scopes" = "scopes"
+        "x-auth-issuer" = "issuer"
+        "x-auth-email" = "claims.email"
+        "#
+    )
+}
+
+impl Gateway {
+    /// One issuer, one route, and nothing else said.
+    pub(crate) async fn start(issuer: &Issuer, upstream: &Upstream) -> Self {
+        Self::start_with(issuer, upstream, "").await
+    }
+
+    /// The same with changes: TOML that is merged in. Tables are merged key by key, lists of tables with a `name` table by
+    /// table, everything else is replaced.
+    pub(crate) async fn start_with(issuer: &Issuer, upstream: &Upstream, changes: &str) -> Self {
+        let mut table: Table = base(issuer, upstream).parse().unwrap();
+        merge(&mut table, changes.parse().unwrap());
+        Self::start_from(&table.to_string(), upstream).await
+    }
+
+    async fn start_from(text: &str, upstream: &Upstream) -> Self {
+        log::collect();
+        let files = write_files();
+        let config = match Config::parse(text, &files.path().join("gateway.toml")) {
+            Ok(config) => config,
+            Err(mistakes) => panic!("{mistakes:#?}\nin\n{text}"),
+        };
+        let secure = config.listen.tls.is_some();
+        let listeners = Listeners::bind(&config).await.unwrap();
+        let running = within("the start", server::Gateway::start(config, listeners))
+            .await
+            .unwrap();
+        Self {
+            running,
+            secure,
+            files,
+            upstream: upstream.shared(),
+        }
+    }
+
+    /// The public listener.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.running.address()
+    }
+
+    /// The folder of the configuration.
+    pub(crate) fn folder(&self) -> &Path {
+        self.files.path()
+    }
+
+    /// A client that addresses the authority of [`RESOURCE`].
+    pub(crate) fn client(&self) -> Client {
+        Client::new(self.address(), self.secure, self.upstream.clone())
+    }
+
+    /// An HTTP/1.1 connection for several requests or for exact bytes.
+    pub(crate) async fn connect(&self) -> Connection {
+        self.client().connect().await
+    }
+
+    /// An HTTP/2 connection for several requests.
+    pub(crate) async fn connect_http2(&self) -> Http2 {
+        self.client().connect_http2().await
+    }
+
+    /// A TLS handshake with these properties; what went wrong, when it did not succeed.
+    pub(crate) async fn handshake(&self, handshake: Handshake) -> std::io::Result<Connection> {
+        self.client().handshake(handshake).await
+    }
+
+    /// A client of the admin listener.
+    pub(crate) fn admin(&self) -> Client {
+        let address = self.running.admin_address();
+        Client::new(address, false, self.upstream.clone()).host(&address.to_string())
+    }
+
+    /// Drains and stops.
+    pub(crate) async fn shut_down(self) {
+        within("the drain", self.running.shut_down()).await;
+    }
+}
+
+fn write_files() -> TempDir {
+    let files = TempDir::new().unwrap();
+    let ours = pki();
+    for (name, text) in [
+        ("tls.crt", &ours.certificate),
+        ("tls.key", &ours.key),
+        ("ca.pem", &ours.ca),
+        ("foreign.pem", &foreign().ca),
+    ] {
+        std::fs::write(files.path().join(name), text).unwrap();
+    }
+    files
+}
+
+fn merge(into: &mut Table, changes: Table) {
+    for (key, change) in changes {
+        match (into.get_mut(&key), change) {
+            (_, Value::String(text)) if text == NOTHING => {
+                into.remove(&key);
+            }
+            (Some(Value::Table(old)), Value::Table(new)) => merge(old, new),
+            (Some(Value::Array(old)), Value::Array(new)) if new.iter().all(|item| name(item).is_some()) => {
+                new.into_iter().for_each(|item| merge_named(old, item));
+            }
+            (_, change) => {
+                into.insert(key, change);
+            }
+        }
+    }
+}
+
+fn merge_named(list: &mut Vec<Value>, item: Value) {
+    let same = list.iter_mut().find(|old| name(old) == name(&item));
+    match (same, item) {
+        (Some(Value::Table(old)), Value::Table(new)) => merge(old, new),
+        (_, item) => list.push(item),
+    }
+}
+
+fn name(item: &Value) -> Option<String> {
+    Some(item.get("name")?.as_str()?.to_owned())
+}
