@@ -4,10 +4,14 @@
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,
+    clippy::print_stdout,
     reason = "a failed step is a failed test"
 )]
 
 mod support;
 
 mod actors;
+mod credentials;
+mod signatures;
+mod token_form;
 // `mod config;` and `mod cli;` belong here once those files exist.

@@ -1,8 +1,10 @@
 //! The gateway under test: a configuration text, the files it names, and the running thing in this process.
 
+use std::fmt::Display;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use portcullis::config::Config;
 use portcullis::server::{self, Listeners};
@@ -12,7 +14,7 @@ use toml::{Table, Value};
 use super::client::{Client, Connection, Handshake, Http2};
 use super::issuer::RESOURCE;
 use super::pki::{foreign, pki};
-use super::{Issuer, Upstream, log, upstream, within};
+use super::{Issuer, PATH, Upstream, log, upstream, within};
 
 /// A value that takes a key out of the configuration when [`Gateway::start_with`] merges it in.
 pub(crate) const NOTHING: &str = "!nothing";
@@ -33,6 +35,9 @@ fn base(issuer: &Issuer, upstream: &Upstream) -> String {
         [listen]
         address = "127.0.0.1:0"
         tls = {{ certificate = "tls.crt", key = "tls.key" }}
+
+        [listen.limits]
+        failures_per_address = 1000000
 
         [admin]
         address = "127.0.0.1:0"
@@ -63,14 +68,16 @@ fn base(issuer: &Issuer, upstream: &Upstream) -> String {
 }
 
 impl Gateway {
-    /// One issuer, one route, and nothing else said.
-    pub(crate) async fn start(issuer: &Issuer, upstream: &Upstream) -> Self {
-        Self::start_with(issuer, upstream, "").await
+    /// One issuer, one route, and changes to it: TOML that is merged in. Tables are merged key by key, lists of tables with
+    /// a `name` table by table, everything else is replaced. Returns once every issuer's keys are there.
+    pub(crate) async fn start_with(issuer: &Issuer, upstream: &Upstream, changes: &str) -> Self {
+        let gateway = Self::launch_with(issuer, upstream, changes).await;
+        gateway.ready().await;
+        gateway
     }
 
-    /// The same with changes: TOML that is merged in. Tables are merged key by key, lists of tables with a `name` table by
-    /// table, everything else is replaced.
-    pub(crate) async fn start_with(issuer: &Issuer, upstream: &Upstream, changes: &str) -> Self {
+    /// The same without waiting for keys.
+    pub(crate) async fn launch_with(issuer: &Issuer, upstream: &Upstream, changes: &str) -> Self {
         let mut table: Table = base(issuer, upstream).parse().unwrap();
         merge(&mut table, changes.parse().unwrap());
         Self::start_from(&table.to_string(), upstream).await
@@ -94,6 +101,29 @@ impl Gateway {
             files,
             upstream: upstream.shared(),
         }
+    }
+
+    /// Waits until `/readyz` says yes.
+    pub(crate) async fn ready(&self) {
+        let asking = async {
+            while self.admin().get("/readyz").await.status() != 200 {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        within("readiness", asking).await;
+    }
+
+    /// Asserts that this token is refused with 401 `invalid_token` for one of these reasons.
+    pub(crate) async fn refuses(&self, what: &str, token: impl Display, reasons: &str) {
+        println!("case: {what}");
+        let reply = self.client().bearer(token).post(PATH).await;
+        reply.assert_refused(401, "invalid_token", reasons).await;
+    }
+
+    /// Asserts that this token lets a request through.
+    pub(crate) async fn accepts(&self, what: &str, token: impl Display) {
+        println!("case: {what}");
+        self.client().bearer(token).post(PATH).await.assert_served();
     }
 
     /// The public listener.

@@ -21,6 +21,21 @@ pub(crate) use upstream::Upstream;
 
 use std::time::{Duration, Instant};
 
+/// The path of the resource that tests use unless told otherwise.
+pub(crate) const PATH: &str = "/notes/mcp";
+
+/// An issuer, an upstream and a ready gateway between them.
+pub(crate) async fn start() -> (Issuer, Upstream, Gateway) {
+    start_with("").await
+}
+
+/// The same with changes to the configuration, see [`Gateway::start_with`].
+pub(crate) async fn start_with(changes: &str) -> (Issuer, Upstream, Gateway) {
+    let (issuer, upstream) = (Issuer::start().await, Upstream::start().await);
+    let gateway = Gateway::start_with(&issuer, &upstream, changes).await;
+    (issuer, upstream, gateway)
+}
+
 /// No step of a test may take longer; a test that needs this long has failed.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 

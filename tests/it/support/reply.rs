@@ -83,6 +83,11 @@ impl Reply {
     /// the log's words that are right, with ` | ` between.
     #[track_caller]
     pub(crate) fn assert_refused(&self, status: u16, code: &str, reasons: &str) -> impl Future<Output = Line> {
+        self.refused_as(status, code, reasons)
+    }
+
+    #[track_caller]
+    fn refused_as(&self, status: u16, code: &str, reasons: &str) -> impl Future<Output = Line> + use<'_> {
         assert_eq!(self.status(), status, "{:?}\n{}", self.head, self.text());
         self.assert_refusal_body(code);
         self.assert_challenge(code);
@@ -96,6 +101,16 @@ impl Reply {
         assert_eq!(self.status(), status, "{:?}\n{}", self.head, self.text());
         self.assert_refusal_body(code);
         self.logged(status, reasons.to_owned())
+    }
+
+    /// Asserts that no token could be read out of the credential: RFC 6750 §3.1 asks for 400 where its syntax is broken,
+    /// 401 where it fits the syntax and is no JWT.
+    #[track_caller]
+    pub(crate) fn assert_unreadable(&self) -> impl Future<Output = Line> {
+        if self.status() == 400 {
+            return self.refused_as(400, "invalid_request", "auth.malformed | auth.multiple");
+        }
+        self.refused_as(401, "invalid_token", "token.shape | token.encoding")
     }
 
     async fn logged(&self, status: u16, reasons: String) -> Line {
