@@ -11,7 +11,10 @@
 mod support;
 
 mod actors;
+mod claims;
 mod credentials;
+mod key_choice;
+mod key_sets;
 mod signatures;
 mod token_form;
 // `mod config;` and `mod cli;` belong here once those files exist.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::log::{self, Line};
 use super::upstream;
@@ -124,10 +124,28 @@ impl Reply {
         line
     }
 
+    /// What a refusal says, in the shape of OAuth or, once the body is looked at, of JSON-RPC (design §4).
+    #[track_caller]
+    pub(crate) fn refusal(&self) -> Value {
+        let body = self.json();
+        if body.get("jsonrpc").is_none() {
+            return body;
+        }
+        let before_the_body = [401, 403, 404, 405, 414, 421, 429, 431];
+        assert!(!before_the_body.contains(&self.status()), "{body}");
+        let error = &body["error"];
+        assert_eq!((&body["jsonrpc"], &body["id"]), (&json!("2.0"), &Value::Null));
+        assert!(
+            error["code"].is_i64() && error["message"] == error["data"]["error_description"],
+            "{body}"
+        );
+        error["data"].clone()
+    }
+
     #[track_caller]
     fn assert_refusal_body(&self, code: &str) {
         assert!(self.complete, "the refusal broke off: {:?}", self.head);
-        let body = self.json();
+        let body = self.refusal();
         assert_eq!(body["error"], code, "{body}");
         assert_eq!(body["request_id"].as_str(), self.header("x-request-id"));
         assert!(body["error_description"].is_string(), "{body}");
@@ -147,7 +165,7 @@ impl Reply {
                 return;
             }
         };
-        let description = self.json()["error_description"].as_str().unwrap().to_owned();
+        let description = self.refusal()["error_description"].as_str().unwrap().to_owned();
         let mut wanted = vec![("resource_metadata", self.metadata_url.as_str())];
         wanted.extend(error.map(|error| ("error", error)));
         if self.status() != 400 && !self.scope.is_empty() {
