@@ -11,10 +11,15 @@
 mod support;
 
 mod actors;
+mod answers;
+mod challenge;
 mod claims;
 mod credentials;
 mod key_choice;
 mod key_sets;
+mod metadata;
+mod paths;
+mod routing;
 mod signatures;
 mod token_form;
 // `mod config;` and `mod cli;` belong here once those files exist.
