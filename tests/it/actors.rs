@@ -52,17 +52,12 @@ async fn issuer_serves_keys_and_counts() {
 
 #[test]
 fn minted_tokens_verify_under_the_published_keys() {
-    for (key, algorithm) in [
-        (keys::rsa(), "RS256"),
-        (keys::rsa(), "PS256"),
-        (keys::ec(), "ES256"),
-        (keys::ed(), "EdDSA"),
-    ] {
+    for (key, algorithm) in
+        [(keys::rsa(), "RS256"), (keys::rsa(), "PS256"), (keys::ec(), "ES256"), (keys::ed(), "EdDSA")]
+    {
         let jwk = serde_json::from_value(key.jwk()).unwrap();
         let decoding = jsonwebtoken::DecodingKey::from_jwk(&jwk).unwrap();
-        let mint = crate::support::Mint::new("https://i", "https://r")
-            .key(key)
-            .algorithm(algorithm);
+        let mint = crate::support::Mint::new("https://i", "https://r").key(key).algorithm(algorithm);
         let [header, payload, signature] = mint.parts();
         let message = format!("{header}.{payload}");
         let algorithm = algorithm.parse().unwrap();

@@ -23,31 +23,14 @@ async fn r2_bad_token_is_not_explained_to_the_client() {
     let subject = unique();
     for mint in [
         issuer.mint().claim("sub", subject.clone()).header("kid", "secret-kid"),
-        issuer
-            .mint()
-            .claim("sub", subject.clone())
-            .claim("aud", "secret-audience"),
-        issuer
-            .mint()
-            .claim("sub", subject.clone())
-            .key(crate::support::keys::other_rsa())
-            .header("kid", "rsa-1"),
+        issuer.mint().claim("sub", subject.clone()).claim("aud", "secret-audience"),
+        issuer.mint().claim("sub", subject.clone()).key(crate::support::keys::other_rsa()).header("kid", "rsa-1"),
     ] {
         let reply = gateway.client().bearer(&mint).post(PATH).await;
         assert_eq!(reply.challenge().error(), Some("invalid_token"));
         let whole = format!("{:?}{}", reply.head, reply.text()).to_lowercase();
         let port = issuer.authority();
-        for secret in [
-            &subject,
-            "kid",
-            "secret",
-            "rsa",
-            "jwks",
-            "key",
-            "signature",
-            "jsonwebtoken",
-            &port,
-        ] {
+        for secret in [&subject, "kid", "secret", "rsa", "jwks", "key", "signature", "jsonwebtoken", &port] {
             assert!(!whole.contains(secret), "{secret} in {whole}");
         }
     }
@@ -59,32 +42,12 @@ async fn r5_refusals_are_json_that_nobody_stores() {
     let client = || gateway.client();
     let token = || client().bearer(issuer.mint());
     // `assert_refused` compares the shape, the fields and the log.
-    client()
-        .post(PATH)
-        .await
-        .assert_refused(401, "unauthorized", "auth.missing")
-        .await;
-    token()
-        .post("/x")
-        .await
-        .assert_refused(404, "not_found", "route.none")
-        .await;
-    token()
-        .host("x")
-        .post(PATH)
-        .await
-        .assert_refused(421, "misdirected_request", "host.unknown")
-        .await;
-    token()
-        .request("PUT", PATH)
-        .await
-        .assert_refused(405, "method_not_allowed", "route.method")
-        .await;
+    client().post(PATH).await.assert_refused(401, "unauthorized", "auth.missing").await;
+    token().post("/x").await.assert_refused(404, "not_found", "route.none").await;
+    token().host("x").post(PATH).await.assert_refused(421, "misdirected_request", "host.unknown").await;
+    token().request("PUT", PATH).await.assert_refused(405, "method_not_allowed", "route.method").await;
     let text = token().header("content-type", "text/plain");
-    text.post(PATH)
-        .await
-        .assert_refused(415, "unsupported_media_type", "mcp.type")
-        .await;
+    text.post(PATH).await.assert_refused(415, "unsupported_media_type", "mcp.type").await;
 }
 
 #[tokio::test]
@@ -92,10 +55,7 @@ async fn r5_request_ids_are_new_for_each_request_and_go_upstream() {
     let (issuer, upstream, gateway) = start().await;
     let chosen = || gateway.client().bearer(issuer.mint()).header("x-request-id", "chosen");
     let (first, second) = (chosen().post(PATH).await, chosen().post(PATH).await);
-    let ids = [
-        first.header("x-request-id").unwrap(),
-        second.header("x-request-id").unwrap(),
-    ];
+    let ids = [first.header("x-request-id").unwrap(), second.header("x-request-id").unwrap()];
     assert_ne!(ids[0], ids[1]);
     assert_ne!(ids[0], "chosen");
     let received = upstream.received();
@@ -107,16 +67,8 @@ async fn r5_request_ids_are_new_for_each_request_and_go_upstream() {
 async fn r6_log_line_of_a_served_request_names_the_caller_and_not_the_token() {
     let (issuer, _upstream, gateway) = start().await;
     let (subject, id) = (unique(), unique());
-    let token = issuer
-        .mint()
-        .claim("sub", subject.clone())
-        .claim("jti", id.clone())
-        .to_string();
-    let reply = gateway
-        .client()
-        .bearer(&token)
-        .post(&format!("{PATH}?secret-query"))
-        .await;
+    let token = issuer.mint().claim("sub", subject.clone()).claim("jti", id.clone()).to_string();
+    let reply = gateway.client().bearer(&token).post(&format!("{PATH}?secret-query")).await;
     reply.assert_served();
     let line = reply.log().await;
     for (field, value) in [
@@ -139,17 +91,10 @@ async fn r6_log_line_of_a_served_request_names_the_caller_and_not_the_token() {
 #[tokio::test]
 async fn r6_token_and_body_are_never_logged() {
     let (issuer, _upstream, gateway) = start().await;
-    for mint in [
-        issuer.mint(),
-        issuer.mint().expired(),
-        issuer.mint().header("kid", "unknown"),
-    ] {
+    for mint in [issuer.mint(), issuer.mint().expired(), issuer.mint().header("kid", "unknown")] {
         let secret = unique();
         let token = mint.claim("private", secret.clone()).to_string();
-        let client = gateway
-            .client()
-            .bearer(&token)
-            .body(format!(r#"{{"secret":"{secret}-body"}}"#));
+        let client = gateway.client().bearer(&token).body(format!(r#"{{"secret":"{secret}-body"}}"#));
         let reply = client.post(PATH).await;
         reply.log().await;
         let signature = token.split('.').nth(2).unwrap().to_owned();
@@ -174,10 +119,7 @@ async fn r6_token_in_a_query_is_never_logged() {
 async fn r6_refused_token_is_logged_with_its_reason_and_without_its_claims() {
     let (issuer, _upstream, gateway) = start().await;
     let subject = unique();
-    let forged = issuer
-        .mint()
-        .claim("sub", subject.clone())
-        .key(crate::support::keys::other_rsa());
+    let forged = issuer.mint().claim("sub", subject.clone()).key(crate::support::keys::other_rsa());
     let reply = gateway.client().bearer(forged.header("kid", "rsa-1")).post(PATH).await;
     let line = reply.assert_refused(401, "invalid_token", "token.signature").await;
     assert_eq!(line.text("route"), "notes");

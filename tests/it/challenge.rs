@@ -15,16 +15,9 @@ fn has_parts(value: &str, parts: &[&str]) {
 #[tokio::test]
 async fn no_credentials_are_told_where_to_begin() {
     let (_issuer, _upstream, gateway) = start().await;
-    for client in [
-        gateway.client(),
-        gateway.client().http2(),
-        gateway.client().header("authorization", "Basic eDp5"),
-    ] {
+    for client in [gateway.client(), gateway.client().http2(), gateway.client().header("authorization", "Basic eDp5")] {
         let reply = client.post(PATH).await;
-        has_parts(
-            reply.header("www-authenticate").unwrap(),
-            &[r#"scope="mcp:tools""#, METADATA],
-        );
+        has_parts(reply.header("www-authenticate").unwrap(), &[r#"scope="mcp:tools""#, METADATA]);
     }
 }
 
@@ -56,24 +49,13 @@ async fn bad_token_is_an_invalid_token_with_a_fixed_description() {
     let (issuer, _upstream, gateway) = start().await;
     for (mint, description) in [
         (issuer.mint().expired(), "the access token expired"),
-        (
-            issuer.mint().claim("nbf", 4_102_444_800_u64),
-            "the access token is not valid yet",
-        ),
-        (
-            issuer.mint().claim("aud", "x"),
-            "the access token is not meant for this resource",
-        ),
+        (issuer.mint().claim("nbf", 4_102_444_800_u64), "the access token is not valid yet"),
+        (issuer.mint().claim("aud", "x"), "the access token is not meant for this resource"),
         (issuer.mint().claim("sub", 1), "the access token is not valid"),
     ] {
         let reply = gateway.client().bearer(mint).post(PATH).await;
         let description = format!(r#"error_description="{description}""#);
-        let parts = [
-            r#"error="invalid_token""#,
-            &description,
-            r#"scope="mcp:tools""#,
-            METADATA,
-        ];
+        let parts = [r#"error="invalid_token""#, &description, r#"scope="mcp:tools""#, METADATA];
         has_parts(reply.header("www-authenticate").unwrap(), &parts);
     }
 }
@@ -81,11 +63,7 @@ async fn bad_token_is_an_invalid_token_with_a_fixed_description() {
 #[tokio::test]
 async fn missing_scope_is_told_which() {
     let (issuer, _upstream, gateway) = start().await;
-    let reply = gateway
-        .client()
-        .bearer(issuer.mint().claim("scope", "x"))
-        .post(PATH)
-        .await;
+    let reply = gateway.client().bearer(issuer.mint().claim("scope", "x")).post(PATH).await;
     let challenge = reply.challenge();
     assert_eq!(challenge.error(), Some("insufficient_scope"));
     assert_eq!(challenge.get("scope"), Some("mcp:tools"));
@@ -106,9 +84,7 @@ async fn missing_keys_are_no_fault_of_the_token() {
     issuer.serves(Manner::Gone);
     let gateway = Gateway::launch_with(&issuer, &upstream, "").await;
     let reply = gateway.client().bearer(issuer.mint()).post(PATH).await;
-    reply
-        .assert_refused(503, "temporarily_unavailable", "jwks.unavailable")
-        .await;
+    reply.assert_refused(503, "temporarily_unavailable", "jwks.unavailable").await;
     assert!(reply.header("retry-after").is_some());
 }
 
@@ -124,9 +100,6 @@ async fn challenge_of_a_tenant_names_its_own_document() {
     for tenant in ["acme", "umbrella"] {
         let reply = gateway.client().post(&format!("/{tenant}/mcp")).await;
         let url = format!("https://mcp.example.com/.well-known/oauth-protected-resource/{tenant}/mcp");
-        reply
-            .of_resource(&url, "mcp:tools")
-            .assert_refused(401, "unauthorized", "auth.missing")
-            .await;
+        reply.of_resource(&url, "mcp:tools").assert_refused(401, "unauthorized", "auth.missing").await;
     }
 }

@@ -14,9 +14,7 @@ fn no_texts() -> Vec<Value> {
 }
 
 async fn refuses_each(gateway: &Gateway, issuer: &Issuer, claim: &str, values: Vec<Value>, reasons: &str) {
-    gateway
-        .refuses(&format!("no {claim}"), issuer.mint().without(claim), reasons)
-        .await;
+    gateway.refuses(&format!("no {claim}"), issuer.mint().without(claim), reasons).await;
     for value in values {
         let mint = issuer.mint().claim(claim, value.clone());
         gateway.refuses(&format!("{claim} {value}"), mint, reasons).await;
@@ -86,9 +84,7 @@ async fn c2_only_host_case_and_default_port_are_folded() {
 async fn c3_audience_list_that_holds_the_resource_is_served() {
     let (issuer, _upstream, gateway) = start().await;
     for aud in [json!([RESOURCE]), json!(["https://other.example.com", RESOURCE])] {
-        gateway
-            .accepts(&aud.to_string(), issuer.mint().claim("aud", aud.clone()))
-            .await;
+        gateway.accepts(&aud.to_string(), issuer.mint().claim("aud", aud.clone())).await;
     }
 }
 
@@ -96,13 +92,9 @@ async fn c3_audience_list_that_holds_the_resource_is_served() {
 async fn further_audiences_are_served_when_configured() {
     let changes = r#"routes = [{ name = "notes", audiences = ["api://notes"] }]"#;
     let (issuer, _upstream, gateway) = start_with(changes).await;
-    gateway
-        .accepts("configured", issuer.mint().claim("aud", "api://notes"))
-        .await;
+    gateway.accepts("configured", issuer.mint().claim("aud", "api://notes")).await;
     gateway.accepts("the resource", issuer.mint()).await;
-    gateway
-        .refuses("longer", issuer.mint().claim("aud", "api://notes/x"), "token.aud")
-        .await;
+    gateway.refuses("longer", issuer.mint().claim("aud", "api://notes/x"), "token.aud").await;
 }
 
 #[tokio::test]
@@ -149,9 +141,7 @@ async fn c8_missing_malformed_or_past_expiry_gets_401() {
         json!(now() - 60),
     ]);
     refuses_each(&gateway, &issuer, "exp", values, "token.exp").await;
-    gateway
-        .refuses("an hour ago", issuer.mint().expired(), "token.exp")
-        .await;
+    gateway.refuses("an hour ago", issuer.mint().expired(), "token.exp").await;
 }
 
 #[tokio::test]
@@ -159,9 +149,7 @@ async fn c8_expiry_beyond_all_numbers_gets_401() {
     let (issuer, _upstream, gateway) = start().await;
     for number in ["1e400", "-1e400", "NaN", "Infinity", "0x7fffffff", "+9999999999"] {
         let json = issuer.mint().without("exp").payload_json();
-        let mint = issuer
-            .mint()
-            .payload_text(json.replacen('{', &format!(r#"{{"exp":{number},"#), 1));
+        let mint = issuer.mint().payload_text(json.replacen('{', &format!(r#"{{"exp":{number},"#), 1));
         gateway.refuses(number, mint, "token.exp | token.json").await;
     }
 }
@@ -172,9 +160,7 @@ async fn c9_fractional_expiry_in_the_future_is_served() {
     let soon = f64::from(u32::try_from(now()).unwrap()) + 300.5;
     gateway.accepts("fraction", issuer.mint().claim("exp", soon)).await;
     let json = issuer.mint().without("exp").payload_json();
-    let mint = issuer
-        .mint()
-        .payload_text(json.replacen('{', r#"{"exp":4.1024448e9,"#, 1));
+    let mint = issuer.mint().payload_text(json.replacen('{', r#"{"exp":4.1024448e9,"#, 1));
     gateway.accepts("exponent", mint).await;
 }
 
@@ -183,17 +169,9 @@ async fn c11_not_before_in_the_future_or_malformed_gets_401() {
     let (issuer, _upstream, gateway) = start().await;
     let mut values = no_texts();
     values.retain(|value| *value != json!(1));
-    values.extend([
-        json!(now() + 60),
-        json!(now() + 3600),
-        json!("0"),
-        json!(u64::MAX),
-        json!(1e300),
-    ]);
+    values.extend([json!(now() + 60), json!(now() + 3600), json!("0"), json!(u64::MAX), json!(1e300)]);
     for nbf in values {
-        gateway
-            .refuses(&nbf.to_string(), issuer.mint().claim("nbf", nbf.clone()), "token.nbf")
-            .await;
+        gateway.refuses(&nbf.to_string(), issuer.mint().claim("nbf", nbf.clone()), "token.nbf").await;
     }
     gateway.accepts("now", issuer.mint().claim("nbf", now())).await;
     gateway.accepts("long ago", issuer.mint().claim("nbf", 1)).await;
@@ -202,68 +180,38 @@ async fn c11_not_before_in_the_future_or_malformed_gets_401() {
 #[tokio::test]
 async fn issued_in_the_future_gets_401() {
     let (issuer, _upstream, gateway) = start().await;
-    gateway
-        .refuses("tomorrow", issuer.mint().claim("iat", now() + 86400), "token.iat")
-        .await;
-    gateway
-        .refuses("text", issuer.mint().claim("iat", "now"), "token.iat")
-        .await;
+    gateway.refuses("tomorrow", issuer.mint().claim("iat", now() + 86400), "token.iat").await;
+    gateway.refuses("text", issuer.mint().claim("iat", "now"), "token.iat").await;
 }
 
 #[tokio::test]
 async fn c12_leeway_is_thirty_seconds_by_default() {
     let (issuer, _upstream, gateway) = start().await;
-    gateway
-        .accepts("expired just now", issuer.mint().claim("exp", now() - 10))
-        .await;
-    gateway
-        .refuses(
-            "expired before that",
-            issuer.mint().claim("exp", now() - 45),
-            "token.exp",
-        )
-        .await;
-    gateway
-        .accepts("valid soon", issuer.mint().claim("nbf", now() + 10))
-        .await;
-    gateway
-        .refuses("valid later", issuer.mint().claim("nbf", now() + 45), "token.nbf")
-        .await;
+    gateway.accepts("expired just now", issuer.mint().claim("exp", now() - 10)).await;
+    gateway.refuses("expired before that", issuer.mint().claim("exp", now() - 45), "token.exp").await;
+    gateway.accepts("valid soon", issuer.mint().claim("nbf", now() + 10)).await;
+    gateway.refuses("valid later", issuer.mint().claim("nbf", now() + 45), "token.nbf").await;
 }
 
 #[tokio::test]
 async fn c12_leeway_is_as_configured() {
     let (issuer, _upstream, gateway) = start_with(r#"issuers = [{ name = "corp", leeway = "0s" }]"#).await;
-    gateway
-        .refuses("expired just now", issuer.mint().claim("exp", now() - 3), "token.exp")
-        .await;
-    gateway
-        .refuses("valid soon", issuer.mint().claim("nbf", now() + 10), "token.nbf")
-        .await;
+    gateway.refuses("expired just now", issuer.mint().claim("exp", now() - 3), "token.exp").await;
+    gateway.refuses("valid soon", issuer.mint().claim("nbf", now() + 10), "token.nbf").await;
 }
 
 #[tokio::test]
 async fn c12_times_at_the_ends_of_the_range_do_not_overflow() {
     let (issuer, _upstream, gateway) = start().await;
     for exp in [json!(i64::MAX), json!(u64::MAX), json!(1e300), json!(f64::MAX)] {
-        let reply = gateway
-            .client()
-            .bearer(issuer.mint().claim("exp", exp.clone()))
-            .post(PATH)
-            .await;
+        let reply = gateway.client().bearer(issuer.mint().claim("exp", exp.clone())).post(PATH).await;
         assert!([200, 401].contains(&reply.status()), "{exp}: {}", reply.status());
     }
     for exp in [json!(i64::MIN), json!(f64::MIN)] {
-        gateway
-            .refuses(&exp.to_string(), issuer.mint().claim("exp", exp.clone()), "token.exp")
-            .await;
+        gateway.refuses(&exp.to_string(), issuer.mint().claim("exp", exp.clone()), "token.exp").await;
     }
     for nbf in [json!(i64::MIN), json!(f64::MIN)] {
-        let reply = gateway
-            .client()
-            .bearer(issuer.mint().claim("nbf", nbf.clone()))
-            .post(PATH)
-            .await;
+        let reply = gateway.client().bearer(issuer.mint().claim("nbf", nbf.clone())).post(PATH).await;
         assert!([200, 401].contains(&reply.status()), "{nbf}: {}", reply.status());
     }
 }
@@ -302,21 +250,11 @@ async fn c14_control_bytes_never_reach_the_upstream() {
     ] {
         for dirty in DIRTY {
             println!("case: {claim} {dirty:?}");
-            let text = if claim == "scope" {
-                format!("mcp:tools {dirty}")
-            } else {
-                (*dirty).to_owned()
-            };
+            let text = if claim == "scope" { format!("mcp:tools {dirty}") } else { (*dirty).to_owned() };
             let before = upstream.received().len();
-            let reply = gateway
-                .client()
-                .bearer(issuer.mint().claim(claim, text.clone()))
-                .post(PATH)
-                .await;
+            let reply = gateway.client().bearer(issuer.mint().claim(claim, text.clone())).post(PATH).await;
             if reply.status() == 401 {
-                reply
-                    .assert_refused(401, "invalid_token", "token.claim_bytes | token.scope")
-                    .await;
+                reply.assert_refused(401, "invalid_token", "token.claim_bytes | token.scope").await;
                 continue;
             }
             reply.assert_served();
@@ -343,12 +281,8 @@ async fn c15_principal_over_256_bytes_gets_401() {
 async fn c15_other_injected_claim_over_4_kib_gets_401() {
     let (issuer, _upstream, gateway) = start().await;
     let scopes = |count: usize| format!("mcp:tools{}", " scope:123".repeat(count));
-    gateway
-        .accepts("scope", issuer.mint().claim("scope", scopes(300)))
-        .await;
-    gateway
-        .refuses("scope", issuer.mint().claim("scope", scopes(420)), "token.claim_size")
-        .await;
+    gateway.accepts("scope", issuer.mint().claim("scope", scopes(300))).await;
+    gateway.refuses("scope", issuer.mint().claim("scope", scopes(420)), "token.claim_size").await;
     let email = |length: usize| issuer.mint().claim("email", "x".repeat(length));
     gateway.accepts("email", email(4096)).await;
     gateway.refuses("email", email(4097), "token.claim_size").await;
@@ -389,11 +323,7 @@ async fn c18_scope_that_is_only_similar_gets_403() {
         "mcp:tools,mcp:other",
     ] {
         println!("case: {scope}");
-        let reply = gateway
-            .client()
-            .bearer(issuer.mint().claim("scope", scope))
-            .post(PATH)
-            .await;
+        let reply = gateway.client().bearer(issuer.mint().claim("scope", scope)).post(PATH).await;
         reply.assert_refused(403, "insufficient_scope", "authz.scope").await;
     }
 }
@@ -403,11 +333,7 @@ async fn scope_claim_of_another_type_is_no_grant() {
     let (issuer, _upstream, gateway) = start().await;
     for scope in [json!(["mcp:tools"]), json!(1), json!({ "mcp:tools": true })] {
         println!("case: {scope}");
-        let reply = gateway
-            .client()
-            .bearer(issuer.mint().claim("scope", scope))
-            .post(PATH)
-            .await;
+        let reply = gateway.client().bearer(issuer.mint().claim("scope", scope)).post(PATH).await;
         reply.assert_refused(401, "invalid_token", "token.scope").await;
     }
 }
@@ -429,14 +355,10 @@ async fn c21_duplicate_claim_gets_401() {
     ] {
         let with = |json: String| mint.clone().payload_text(json);
         let first = with(mint.payload_json().replacen('{', &format!("{{{member},"), 1));
-        gateway
-            .refuses(&format!("{member} first"), first, "token.duplicate")
-            .await;
+        gateway.refuses(&format!("{member} first"), first, "token.duplicate").await;
         let json = mint.payload_json();
         let last = with(format!("{},{member}}}", &json[..json.len() - 1]));
-        gateway
-            .refuses(&format!("{member} last"), last, "token.duplicate")
-            .await;
+        gateway.refuses(&format!("{member} last"), last, "token.duplicate").await;
     }
 }
 
@@ -464,25 +386,14 @@ async fn strict_issuers_need_iat_jti_and_client() {
     gateway.accepts("all there", mint()).await;
     gateway.refuses("no iat", mint().without("iat"), "token.iat").await;
     gateway.refuses("no jti", mint().without("jti"), "token.jti").await;
-    gateway
-        .refuses("no client", mint().without("client_id"), "token.client")
-        .await;
-    gateway
-        .refuses("empty client", mint().claim("client_id", ""), "token.client")
-        .await;
+    gateway.refuses("no client", mint().without("client_id"), "token.client").await;
+    gateway.refuses("empty client", mint().claim("client_id", ""), "token.client").await;
 }
 
 #[tokio::test]
 async fn token_bound_to_a_key_gets_401() {
     let (issuer, _upstream, gateway) = start().await;
-    for cnf in [
-        json!({ "jkt": "x" }),
-        json!({ "x5t#S256": "x" }),
-        json!({ "new": 1 }),
-        json!(1),
-    ] {
-        gateway
-            .refuses(&cnf.to_string(), issuer.mint().claim("cnf", cnf.clone()), "token.cnf")
-            .await;
+    for cnf in [json!({ "jkt": "x" }), json!({ "x5t#S256": "x" }), json!({ "new": 1 }), json!(1)] {
+        gateway.refuses(&cnf.to_string(), issuer.mint().claim("cnf", cnf.clone()), "token.cnf").await;
     }
 }

@@ -65,10 +65,7 @@ async fn t4_a_second_scheme_beside_a_good_token_gets_400() {
 async fn t4_comma_joined_credentials_get_400() {
     let (issuer, _upstream, gateway) = start().await;
     let token = issuer.mint();
-    for value in [
-        format!("Bearer {token}, Bearer {token}"),
-        format!("Bearer {token},{token}"),
-    ] {
+    for value in [format!("Bearer {token}, Bearer {token}"), format!("Bearer {token},{token}")] {
         let reply = gateway.client().header("authorization", &value).post(PATH).await;
         reply.assert_unreadable().await;
     }
@@ -88,9 +85,7 @@ async fn t6_token_in_the_query_gets_400() {
 #[tokio::test]
 async fn t6_token_in_a_form_body_is_no_credential() {
     let (issuer, _upstream, gateway) = start().await;
-    let client = gateway
-        .client()
-        .header("content-type", "application/x-www-form-urlencoded");
+    let client = gateway.client().header("content-type", "application/x-www-form-urlencoded");
     let reply = client.body(format!("access_token={}", issuer.mint())).post(PATH).await;
     reply.assert_refused(401, "unauthorized", "auth.missing").await;
 }
@@ -142,13 +137,7 @@ async fn t8_bytes_outside_the_alphabet_are_refused() {
         format!("é{header}.{payload}.{signature}"),
     ] {
         println!("case: {token}");
-        gateway
-            .client()
-            .bearer(&token)
-            .post(PATH)
-            .await
-            .assert_unreadable()
-            .await;
+        gateway.client().bearer(&token).post(PATH).await.assert_unreadable().await;
     }
 }
 
@@ -157,16 +146,8 @@ async fn t9_jws_json_serialisation_is_refused() {
     let (issuer, _upstream, gateway) = start().await;
     let [protected, payload, signature] = issuer.mint().parts();
     let flat = format!(r#"{{"protected":"{protected}","payload":"{payload}","signature":"{signature}"}}"#);
-    gateway
-        .client()
-        .bearer(&flat)
-        .post(PATH)
-        .await
-        .assert_unreadable()
-        .await;
-    gateway
-        .refuses("the same in base64url", base64url(&flat), "token.shape")
-        .await;
+    gateway.client().bearer(&flat).post(PATH).await.assert_unreadable().await;
+    gateway.refuses("the same in base64url", base64url(&flat), "token.shape").await;
 }
 
 #[tokio::test]

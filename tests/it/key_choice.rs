@@ -13,9 +13,7 @@ async fn with_keys(published: impl IntoIterator<Item = Value>) -> (Issuer, Upstr
     keys.push(keys::ec().jwk());
     issuer.publish(keys);
     let gateway = Gateway::start_with(&issuer, &upstream, "").await;
-    gateway
-        .accepts("the good key beside", issuer.mint().key(keys::ec()))
-        .await;
+    gateway.accepts("the good key beside", issuer.mint().key(keys::ec())).await;
     (issuer, upstream, gateway)
 }
 
@@ -37,9 +35,7 @@ async fn k1_key_for_another_use_gets_401() {
     ] {
         let jwk = keys::rsa().jwk_with(&[(member, value.clone())]);
         let (issuer, _upstream, gateway) = with_keys([jwk]).await;
-        gateway
-            .refuses(&format!("{member} {value}"), issuer.mint(), "token.kid | key.use")
-            .await;
+        gateway.refuses(&format!("{member} {value}"), issuer.mint(), "token.kid | key.use").await;
         skipped(&issuer, "key.use").await;
     }
 }
@@ -56,19 +52,11 @@ async fn k1_key_for_verifying_is_used() {
 async fn k2_key_for_another_algorithm_gets_401() {
     for alg in ["RS512", "PS256", "RS384", "ES256", "RSA-OAEP", "none", "HS256", "rs256"] {
         let (issuer, _upstream, gateway) = with_keys([keys::rsa().jwk_with(&[("alg", json!(alg))])]).await;
-        gateway
-            .refuses(alg, issuer.mint(), "token.kid | token.signature | key.alg")
-            .await;
+        gateway.refuses(alg, issuer.mint(), "token.kid | token.signature | key.alg").await;
     }
     let (issuer, _upstream, gateway) = with_keys([keys::rsa().jwk_with(&[("alg", json!("RS256"))])]).await;
     gateway.accepts("its own", issuer.mint()).await;
-    gateway
-        .refuses(
-            "PS256",
-            issuer.mint().algorithm("PS256"),
-            "token.kid | token.signature | key.alg",
-        )
-        .await;
+    gateway.refuses("PS256", issuer.mint().algorithm("PS256"), "token.kid | token.signature | key.alg").await;
 }
 
 /// The modulus of a key of 1024 bits, and a good token made with it.
@@ -97,9 +85,7 @@ async fn k5_point_off_the_curve_gets_401() {
     jwk["y"] = json!(base64url([7; 32]));
     let (issuer, _upstream, gateway) = with_keys([jwk]).await;
     let mint = issuer.mint().key(keys::ec()).header("kid", "off");
-    gateway
-        .refuses("off the curve", mint, "token.kid | token.signature")
-        .await;
+    gateway.refuses("off the curve", mint, "token.kid | token.signature").await;
     skipped(&issuer, "key.invalid").await;
 }
 
@@ -107,9 +93,7 @@ async fn k5_point_off_the_curve_gets_401() {
 async fn k5_curve_that_does_not_fit_the_algorithm_gets_401() {
     let (issuer, _upstream, gateway) = with_keys([keys::ec_384().jwk()]).await;
     let mint = issuer.mint().key(keys::ec_384()).header("alg", "ES256");
-    gateway
-        .refuses("P-384 under ES256", mint, "token.kid | token.signature")
-        .await;
+    gateway.refuses("P-384 under ES256", mint, "token.kid | token.signature").await;
     for crv in ["P-256K", "secp256k1", "Ed25519", "p-256", ""] {
         let jwk = keys::ec().jwk_with(&[("kid", json!("odd")), ("crv", json!(crv))]);
         let (issuer, _upstream, gateway) = with_keys([jwk]).await;
@@ -177,16 +161,10 @@ async fn k9_kid_twice_in_one_set_is_never_a_fault() {
 #[tokio::test]
 async fn k10_token_without_kid_is_verified_by_the_only_fitting_key_or_gets_401() {
     let (issuer, _upstream, gateway) = with_keys([keys::rsa().jwk()]).await;
-    let reply = gateway
-        .client()
-        .bearer(issuer.mint().without_header("kid"))
-        .post(PATH)
-        .await;
+    let reply = gateway.client().bearer(issuer.mint().without_header("kid")).post(PATH).await;
     assert!([200, 401].contains(&reply.status()), "{}", reply.status());
     let forged = issuer.mint().key(keys::other_rsa()).without_header("kid");
-    gateway
-        .refuses("another key", forged, "token.signature | token.kid")
-        .await;
+    gateway.refuses("another key", forged, "token.signature | token.kid").await;
 }
 
 /// Two issuers `corp` and `other`, both trusted; the route lists what `listed` says.
@@ -210,12 +188,8 @@ async fn k11_key_of_another_issuer_gets_401() {
     let by_other = |issuer: &Issuer| issuer.mint().key(keys::other_rsa()).header("kid", "rsa-1");
     gateway.accepts("corp", corp.mint()).await;
     gateway.accepts("other", by_other(&other)).await;
-    gateway
-        .refuses("corp's name, other's key", by_other(&corp), "token.signature")
-        .await;
-    gateway
-        .refuses("other's name, corp's key", other.mint(), "token.signature")
-        .await;
+    gateway.refuses("corp's name, other's key", by_other(&corp), "token.signature").await;
+    gateway.refuses("other's name, corp's key", other.mint(), "token.signature").await;
 }
 
 #[tokio::test]

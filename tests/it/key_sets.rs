@@ -19,10 +19,7 @@ const AT_ONCE: Duration = Duration::from_secs(2);
 async fn logged(issuer: &Issuer, reason: &str) {
     let wanted = |line: &log::Line| line.text("reason") == reason || line.text("event") == reason;
     let url = issuer.url();
-    log::first(&format!("{reason} about {url}"), |line| {
-        wanted(line) && line.text("issuer") == url
-    })
-    .await;
+    log::first(&format!("{reason} about {url}"), |line| wanted(line) && line.text("issuer") == url).await;
 }
 
 /// Makes the gateway ask for keys, and waits until it has.
@@ -54,9 +51,7 @@ async fn k14_unknown_kid_is_answered_at_once_while_the_issuer_is_silent() {
     issuer.serves(Manner::Silent);
     let start = Instant::now();
     for _ in 0..3 {
-        gateway
-            .refuses("unknown", issuer.mint().header("kid", "unknown"), "token.kid")
-            .await;
+        gateway.refuses("unknown", issuer.mint().header("kid", "unknown"), "token.kid").await;
     }
     assert!(start.elapsed() < 3 * AT_ONCE, "{:?}", start.elapsed());
 }
@@ -122,19 +117,10 @@ async fn k16_old_keys_serve_while_the_issuer_is_gone_or_slow() {
 #[tokio::test]
 async fn k16_old_keys_serve_while_the_issuer_answers_nonsense() {
     survives("HTML", answer("200 OK", "<html></html>"), "jwks.fetch_failed").await;
-    survives(
-        "truncated",
-        answer("200 OK", r#"{"keys":[{"kty":"RSA""#),
-        "jwks.fetch_failed",
-    )
-    .await;
+    survives("truncated", answer("200 OK", r#"{"keys":[{"kty":"RSA""#), "jwks.fetch_failed").await;
     survives("no set", answer("200 OK", r#"{"kyes":[]}"#), "jwks.fetch_failed").await;
-    survives(
-        "cut off",
-        Manner::Bytes("HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\n{".into()),
-        "jwks.fetch_failed",
-    )
-    .await;
+    survives("cut off", Manner::Bytes("HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\n{".into()), "jwks.fetch_failed")
+        .await;
 }
 
 #[tokio::test]
@@ -154,9 +140,7 @@ async fn k16_keys_that_are_too_old_get_503() {
         tokio::time::sleep(Duration::from_millis(50)).await;
     };
     assert!(start.elapsed() > Duration::from_millis(900), "{:?}", start.elapsed());
-    reply
-        .assert_refused(503, "temporarily_unavailable", "jwks.unavailable")
-        .await;
+    reply.assert_refused(503, "temporarily_unavailable", "jwks.unavailable").await;
     assert!(reply.header("retry-after").is_some());
 }
 
@@ -169,9 +153,7 @@ async fn k17_key_set_over_512_kib_is_cut_off() {
 
 #[tokio::test]
 async fn k17_key_set_over_100_keys_is_refused() {
-    let keys: Vec<_> = (0..101)
-        .map(|i| keys::rsa().jwk_with(&[("kid", json!(format!("k{i}")))]))
-        .collect();
+    let keys: Vec<_> = (0..101).map(|i| keys::rsa().jwk_with(&[("kid", json!(format!("k{i}")))])).collect();
     let set = json!({ "keys": keys }).to_string();
     survives("101 keys", answer("200 OK", &set), "jwks.too_large").await;
 }
@@ -180,10 +162,7 @@ async fn k17_key_set_over_100_keys_is_refused() {
 async fn k19_redirect_is_not_followed() {
     let attacker = Issuer::start().await;
     attacker.publish([keys::other_rsa().jwk()]);
-    let redirect = format!(
-        "HTTP/1.1 302 Found\r\nlocation: {}/jwks\r\ncontent-length: 0\r\n\r\n",
-        attacker.url()
-    );
+    let redirect = format!("HTTP/1.1 302 Found\r\nlocation: {}/jwks\r\ncontent-length: 0\r\n\r\n", attacker.url());
     survives("302", Manner::Bytes(redirect.into()), "jwks.redirect").await;
     assert_eq!(attacker.targets(), [""; 0]);
 }
@@ -194,16 +173,9 @@ async fn k21_tokens_get_503_until_keys_are_there() {
     issuer.serves(Manner::Gone);
     let gateway = Gateway::launch_with(&issuer, &upstream, EAGER).await;
     let reply = gateway.client().bearer(issuer.mint()).post(PATH).await;
-    reply
-        .assert_refused(503, "temporarily_unavailable", "jwks.unavailable")
-        .await;
+    reply.assert_refused(503, "temporarily_unavailable", "jwks.unavailable").await;
     assert!(reply.header("retry-after").unwrap().parse::<u64>().unwrap() > 0);
-    gateway
-        .client()
-        .post(PATH)
-        .await
-        .assert_refused(401, "unauthorized", "auth.missing")
-        .await;
+    gateway.client().post(PATH).await.assert_refused(401, "unauthorized", "auth.missing").await;
     let ready = gateway.admin().get("/readyz").await;
     assert_eq!(ready.status(), 503);
     assert!(ready.text().contains("corp"), "{}", ready.text());
@@ -219,9 +191,7 @@ async fn k22_metadata_of_another_issuer_is_not_used() {
     let gateway = Gateway::launch_with(&issuer, &upstream, EAGER).await;
     logged(&issuer, "issuer.mismatch").await;
     let reply = gateway.client().bearer(issuer.mint()).post(PATH).await;
-    reply
-        .assert_refused(503, "temporarily_unavailable", "jwks.unavailable")
-        .await;
+    reply.assert_refused(503, "temporarily_unavailable", "jwks.unavailable").await;
     assert_eq!(issuer.fetches(), 0);
 }
 

@@ -99,9 +99,7 @@ async fn r4_forged_host_fields_change_nothing() {
     let forged = || {
         let client = gateway.client().header("x-forwarded-host", "evil.example");
         let client = client.header("forwarded", "host=evil.example;proto=http");
-        client
-            .header("x-forwarded-proto", "http")
-            .header("x-original-host", "evil.example")
+        client.header("x-forwarded-proto", "http").header("x-original-host", "evil.example")
     };
     assert_eq!(forged().get(DOCUMENT).await.json(), honest);
     let reply = forged().post("/notes/mcp").await;

@@ -119,36 +119,14 @@ async fn p5_public_path_never_leads_to_a_route() {
 #[tokio::test]
 async fn p6_query_is_forwarded_byte_for_byte() {
     let (issuer, upstream, gateway) = start().await;
-    let queries = [
-        "",
-        "a=b",
-        "a=%2F..%2f&b=%00&&=;?/",
-        "sessionId=1%0d%0a",
-        "a?b",
-        "/../x",
-        "path=/other&host=x",
-    ];
+    let queries = ["", "a=b", "a=%2F..%2f&b=%00&&=;?/", "sessionId=1%0d%0a", "a?b", "/../x", "path=/other&host=x"];
     for query in queries {
         let target = format!("{PATH}?{query}");
-        gateway
-            .client()
-            .bearer(issuer.mint())
-            .post(&target)
-            .await
-            .assert_served();
-        gateway
-            .client()
-            .bearer(issuer.mint())
-            .http2()
-            .post(&target)
-            .await
-            .assert_served();
+        gateway.client().bearer(issuer.mint()).post(&target).await.assert_served();
+        gateway.client().bearer(issuer.mint()).http2().post(&target).await.assert_served();
     }
     let targets: Vec<_> = upstream.received().into_iter().map(|request| request.target).collect();
-    let wanted: Vec<_> = queries
-        .iter()
-        .flat_map(|query| [format!("/mcp?{query}"), format!("/mcp?{query}")])
-        .collect();
+    let wanted: Vec<_> = queries.iter().flat_map(|query| [format!("/mcp?{query}"), format!("/mcp?{query}")]).collect();
     assert_eq!(targets, wanted);
 }
 
@@ -156,12 +134,7 @@ async fn p6_query_is_forwarded_byte_for_byte() {
 async fn p7_absolute_form_of_a_route_is_served() {
     let (issuer, upstream, gateway) = start().await;
     let target = "https://mcp.example.com/notes/mcp?q";
-    gateway
-        .client()
-        .bearer(issuer.mint())
-        .post(target)
-        .await
-        .assert_served();
+    gateway.client().bearer(issuer.mint()).post(target).await.assert_served();
     assert_eq!(upstream.only().target, "/mcp?q");
 }
 
@@ -223,19 +196,12 @@ async fn p7_asterisk_authority_form_and_connect_are_refused() {
 #[tokio::test]
 async fn p8_other_methods_get_401_without_a_token_and_405_with_one() {
     let (issuer, _upstream, gateway) = start().await;
-    for method in [
-        "HEAD", "OPTIONS", "PUT", "PATCH", "TRACE", "BREW", "post", "PROPFIND", "PURGE",
-    ] {
+    for method in ["HEAD", "OPTIONS", "PUT", "PATCH", "TRACE", "BREW", "post", "PROPFIND", "PURGE"] {
         println!("case: {method}");
         let refused = gateway.client().request(method, PATH).await;
         assert_eq!(refused.status(), 401, "{}", refused.text());
         assert!(refused.challenge().error().is_none());
-        let reply = gateway
-            .client()
-            .header("x-secret", "echo")
-            .bearer(issuer.mint())
-            .request(method, PATH)
-            .await;
+        let reply = gateway.client().header("x-secret", "echo").bearer(issuer.mint()).request(method, PATH).await;
         assert_eq!(reply.status(), 405);
         assert_eq!(reply.header("allow"), Some("GET, POST, DELETE"));
         assert!(!reply.text().contains("echo"));
@@ -249,12 +215,7 @@ async fn p8_other_methods_get_401_without_a_token_and_405_with_one() {
 async fn p8_methods_of_mcp_are_forwarded() {
     let (issuer, upstream, gateway) = start().await;
     for method in ["POST", "GET", "DELETE"] {
-        gateway
-            .client()
-            .bearer(issuer.mint())
-            .request(method, PATH)
-            .await
-            .assert_served();
+        gateway.client().bearer(issuer.mint()).request(method, PATH).await.assert_served();
         assert_eq!(upstream.received().last().unwrap().method, method);
     }
 }
@@ -262,9 +223,7 @@ async fn p8_methods_of_mcp_are_forwarded() {
 #[tokio::test]
 async fn p10_operators_paths_are_not_on_the_public_listener() {
     let (issuer, _upstream, gateway) = start().await;
-    for target in [
-        "/metrics", "/debug", "/config", "/reload", "/healthz", "/readyz", "/status", "/admin",
-    ] {
+    for target in ["/metrics", "/debug", "/config", "/reload", "/healthz", "/readyz", "/status", "/admin"] {
         println!("case: {target}");
         let client = gateway.client().bearer(issuer.mint());
         let reply = client.get(target).await;

@@ -31,21 +31,8 @@ async fn authority_that_is_not_configured_gets_421() {
 async fn host_is_compared_without_case_and_default_port() {
     let (issuer, _upstream, gateway) = start().await;
     for authority in ["MCP.Example.COM", "mcp.example.com:443"] {
-        gateway
-            .client()
-            .bearer(issuer.mint())
-            .host(authority)
-            .post(PATH)
-            .await
-            .assert_served();
-        gateway
-            .client()
-            .http2()
-            .bearer(issuer.mint())
-            .host(authority)
-            .post(PATH)
-            .await
-            .assert_served();
+        gateway.client().bearer(issuer.mint()).host(authority).post(PATH).await.assert_served();
+        gateway.client().http2().bearer(issuer.mint()).host(authority).post(PATH).await.assert_served();
     }
 }
 
@@ -53,19 +40,10 @@ async fn host_is_compared_without_case_and_default_port() {
 async fn further_authorities_address_the_same_route() {
     let changes = r#"routes = [{ name = "notes", authorities = ["notes.example.com:8443"] }]"#;
     let (issuer, _upstream, gateway) = start_with(changes).await;
-    let client = || {
-        gateway
-            .client()
-            .host("notes.example.com:8443")
-            .server_name("notes.example.com")
-    };
+    let client = || gateway.client().host("notes.example.com:8443").server_name("notes.example.com");
     client().bearer(issuer.mint()).post(PATH).await.assert_served();
     // Challenge and metadata name the resource, whatever name was used.
-    client()
-        .post(PATH)
-        .await
-        .assert_refused(401, "unauthorized", "auth.missing")
-        .await;
+    client().post(PATH).await.assert_refused(401, "unauthorized", "auth.missing").await;
     let other_name = issuer.mint_for("https://notes.example.com:8443/notes/mcp");
     let reply = client().bearer(other_name).post(PATH).await;
     reply.assert_refused(401, "invalid_token", "token.aud").await;
@@ -95,20 +73,11 @@ async fn each_route_has_its_own_upstream_audience_and_scopes() {
     let (issuer, [notes, files], gateway) = two_routes().await;
     gateway.client().bearer(issuer.mint()).post(PATH).await.assert_served();
     let for_files = || issuer.mint_for("https://mcp.example.com/files/mcp");
-    let reply = gateway
-        .client()
-        .bearer(for_files().claim("scope", "files:read"))
-        .post("/files/mcp")
-        .await;
+    let reply = gateway.client().bearer(for_files().claim("scope", "files:read")).post("/files/mcp").await;
     assert_eq!(reply.status(), 200);
     assert_eq!((notes.received().len(), files.received().len()), (1, 1));
     let url = format!("{METADATA}/files/mcp");
-    let reply = gateway
-        .client()
-        .bearer(for_files())
-        .post("/files/mcp")
-        .await
-        .of_resource(&url, "files:read");
+    let reply = gateway.client().bearer(for_files()).post("/files/mcp").await.of_resource(&url, "files:read");
     reply.assert_refused(403, "insufficient_scope", "authz.scope").await;
     assert_eq!(files.received().len(), 1);
 }
@@ -119,12 +88,7 @@ async fn token_of_one_route_gets_401_on_another() {
     let token = issuer.mint().claim("scope", "mcp:tools files:read").to_string();
     gateway.accepts("where it belongs", &token).await;
     let url = format!("{METADATA}/files/mcp");
-    let reply = gateway
-        .client()
-        .bearer(&token)
-        .post("/files/mcp")
-        .await
-        .of_resource(&url, "files:read");
+    let reply = gateway.client().bearer(&token).post("/files/mcp").await.of_resource(&url, "files:read");
     reply.assert_refused(401, "invalid_token", "token.aud").await;
     assert!(files.received().is_empty());
 }
@@ -145,12 +109,7 @@ async fn routes_of_two_authorities_do_not_mix() {
         upstream.url()
     );
     let gateway = Gateway::start_with(&issuer, &upstream, &changes).await;
-    let other = || {
-        gateway
-            .client()
-            .host("other.example.com")
-            .server_name("other.example.com")
-    };
+    let other = || gateway.client().host("other.example.com").server_name("other.example.com");
     let mint = issuer.mint_for("https://other.example.com/other/mcp");
     other().bearer(&mint).post("/other/mcp").await.assert_served();
     let reply = other().bearer(issuer.mint()).post(PATH).await;
@@ -197,23 +156,14 @@ async fn media_types_other_than_json_get_415() {
         "",
     ] {
         println!("case: {media_type}");
-        let client = gateway
-            .client()
-            .bearer(issuer.mint())
-            .header("content-type", media_type);
+        let client = gateway.client().bearer(issuer.mint()).header("content-type", media_type);
         let reply = client.post(PATH).await;
         reply.assert_refused(415, "unsupported_media_type", "mcp.type").await;
     }
-    for media_type in [
-        "application/json",
-        "Application/JSON",
-        "application/json; charset=utf-8",
-        "application/json;charset=UTF-8",
-    ] {
-        let client = gateway
-            .client()
-            .bearer(issuer.mint())
-            .header("content-type", media_type);
+    for media_type in
+        ["application/json", "Application/JSON", "application/json; charset=utf-8", "application/json;charset=UTF-8"]
+    {
+        let client = gateway.client().bearer(issuer.mint()).header("content-type", media_type);
         client.post(PATH).await.assert_served();
     }
 }
@@ -223,10 +173,7 @@ async fn content_codings_get_415() {
     let (issuer, _upstream, gateway) = start().await;
     for coding in ["gzip", "br", "deflate", "zstd", "identity, gzip", "x"] {
         println!("case: {coding}");
-        let client = gateway
-            .client()
-            .bearer(issuer.mint())
-            .header("content-encoding", coding);
+        let client = gateway.client().bearer(issuer.mint()).header("content-encoding", coding);
         let reply = client.post(PATH).await;
         reply.assert_refused(415, "unsupported_media_type", "mcp.type").await;
     }

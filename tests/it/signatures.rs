@@ -13,9 +13,7 @@ async fn good_tokens_of_every_default_algorithm_are_served() {
     gateway.accepts("PS256", mint().algorithm("PS256")).await;
     gateway.accepts("ES256", mint().key(keys::ec())).await;
     gateway.accepts("EdDSA", mint().key(keys::ed())).await;
-    gateway
-        .accepts("Ed25519", mint().key(keys::ed()).header("alg", "Ed25519"))
-        .await;
+    gateway.accepts("Ed25519", mint().key(keys::ed()).header("alg", "Ed25519")).await;
 }
 
 #[tokio::test]
@@ -26,9 +24,7 @@ async fn t12_alg_none_in_any_spelling_gets_401() {
         let [header, payload] = mint.unsigned();
         gateway.refuses(&format!("{alg:?} signed"), &mint, "token.alg").await;
         let what = format!("{alg:?} without a signature");
-        gateway
-            .refuses(&what, format!("{header}.{payload}."), "token.alg | token.shape")
-            .await;
+        gateway.refuses(&what, format!("{header}.{payload}."), "token.alg | token.shape").await;
     }
 }
 
@@ -37,10 +33,7 @@ async fn t13_hmac_with_the_public_key_gets_401() {
     let (issuer, _upstream, gateway) = start().await;
     let jwk = keys::rsa().jwk();
     let der = keys::rsa().public_bytes();
-    let pem = format!(
-        "-----BEGIN RSA PUBLIC KEY-----\n{}\n-----END RSA PUBLIC KEY-----\n",
-        base64url(&der)
-    );
+    let pem = format!("-----BEGIN RSA PUBLIC KEY-----\n{}\n-----END RSA PUBLIC KEY-----\n", base64url(&der));
     let modulus = jwk["n"].as_str().unwrap().to_owned();
     let secrets = [
         ("PEM", pem.into_bytes()),
@@ -48,22 +41,12 @@ async fn t13_hmac_with_the_public_key_gets_401() {
         ("modulus", modulus.into_bytes()),
         ("JWK", jwk.to_string().into_bytes()),
     ];
-    let algorithms = [
-        ("HS256", hmac::HMAC_SHA256),
-        ("HS384", hmac::HMAC_SHA384),
-        ("HS512", hmac::HMAC_SHA512),
-    ];
+    let algorithms = [("HS256", hmac::HMAC_SHA256), ("HS384", hmac::HMAC_SHA384), ("HS512", hmac::HMAC_SHA512)];
     for (what, secret) in &secrets {
         for (name, algorithm) in algorithms {
             let mint = issuer.mint().header("alg", name);
-            let sign = |message: &[u8]| {
-                hmac::sign(&hmac::Key::new(algorithm, secret), message)
-                    .as_ref()
-                    .to_vec()
-            };
-            gateway
-                .refuses(&format!("{name} with {what}"), mint.signed_by(sign), "token.alg")
-                .await;
+            let sign = |message: &[u8]| hmac::sign(&hmac::Key::new(algorithm, secret), message).as_ref().to_vec();
+            gateway.refuses(&format!("{name} with {what}"), mint.signed_by(sign), "token.alg").await;
         }
     }
 }
@@ -73,27 +56,17 @@ async fn t14_algorithm_that_is_not_configured_gets_401() {
     let (issuer, _upstream, gateway) = start_with(r#"issuers = [{ name = "corp", algorithms = ["ES256"] }]"#).await;
     gateway.accepts("ES256", issuer.mint().key(keys::ec())).await;
     gateway.refuses("RS256", issuer.mint(), "token.alg").await;
-    gateway
-        .refuses("PS256", issuer.mint().algorithm("PS256"), "token.alg")
-        .await;
-    gateway
-        .refuses("EdDSA", issuer.mint().key(keys::ed()), "token.alg")
-        .await;
+    gateway.refuses("PS256", issuer.mint().algorithm("PS256"), "token.alg").await;
+    gateway.refuses("EdDSA", issuer.mint().key(keys::ed()), "token.alg").await;
 }
 
 #[tokio::test]
 async fn t14_algorithm_that_is_no_default_gets_401() {
     let (issuer, _upstream, gateway) = start().await;
     issuer.publish([keys::rsa().jwk(), keys::ec_384().jwk()]);
-    gateway
-        .refuses("RS384", issuer.mint().algorithm("RS384"), "token.alg")
-        .await;
-    gateway
-        .refuses("ES384", issuer.mint().key(keys::ec_384()), "token.alg")
-        .await;
-    gateway
-        .refuses("lower case", issuer.mint().header("alg", "rs256"), "token.alg")
-        .await;
+    gateway.refuses("RS384", issuer.mint().algorithm("RS384"), "token.alg").await;
+    gateway.refuses("ES384", issuer.mint().key(keys::ec_384()), "token.alg").await;
+    gateway.refuses("lower case", issuer.mint().header("alg", "rs256"), "token.alg").await;
 }
 
 #[tokio::test]
@@ -101,25 +74,15 @@ async fn t16_signature_under_the_label_of_another_algorithm_gets_401() {
     let (issuer, _upstream, gateway) = start().await;
     let labelled = |mint: crate::support::Mint, alg: &str| mint.header("alg", alg);
     let wrong = "token.signature | token.kid";
-    gateway
-        .refuses("RS as PS", labelled(issuer.mint(), "PS256"), wrong)
-        .await;
+    gateway.refuses("RS as PS", labelled(issuer.mint(), "PS256"), wrong).await;
     let probabilistic = issuer.mint().algorithm("PS256");
-    gateway
-        .refuses("PS as RS", labelled(probabilistic, "RS256"), wrong)
-        .await;
+    gateway.refuses("PS as RS", labelled(probabilistic, "RS256"), wrong).await;
     let curve = issuer.mint().key(keys::ec());
-    gateway
-        .refuses("ES as RS", labelled(curve.clone(), "RS256"), wrong)
-        .await;
+    gateway.refuses("ES as RS", labelled(curve.clone(), "RS256"), wrong).await;
     gateway.refuses("ES as EdDSA", labelled(curve, "EdDSA"), wrong).await;
-    gateway
-        .refuses("RS as ES", labelled(issuer.mint(), "ES256"), wrong)
-        .await;
+    gateway.refuses("RS as ES", labelled(issuer.mint(), "ES256"), wrong).await;
     let edwards = issuer.mint().key(keys::ed());
-    gateway
-        .refuses("EdDSA as ES", labelled(edwards.clone(), "ES256"), wrong)
-        .await;
+    gateway.refuses("EdDSA as ES", labelled(edwards.clone(), "ES256"), wrong).await;
     let on_curve = edwards.header("kid", "ec-1");
     gateway.refuses("EdDSA on an EC key", on_curve, wrong).await;
 }
@@ -137,9 +100,7 @@ async fn t17_changed_signature_gets_401() {
                 signature[at] ^= 1;
                 signature
             });
-            gateway
-                .refuses(&format!("bit at byte {at}"), flipped, "token.signature")
-                .await;
+            gateway.refuses(&format!("bit at byte {at}"), flipped, "token.signature").await;
         }
         let zeros = mint.signed_by(|message| vec![0; good(message).len()]);
         gateway.refuses("zeros", zeros, "token.signature").await;
@@ -156,9 +117,7 @@ async fn t17_changed_signature_gets_401() {
 async fn t17_stripped_signature_gets_401() {
     let (issuer, _upstream, gateway) = start().await;
     let [header, payload, _] = issuer.mint().parts();
-    gateway
-        .refuses("stripped", format!("{header}.{payload}."), "token.shape")
-        .await;
+    gateway.refuses("stripped", format!("{header}.{payload}."), "token.shape").await;
 }
 
 #[tokio::test]
@@ -194,17 +153,13 @@ async fn t18_ecdsa_edge_values_get_401() {
         ("both at most", [&most, &most]),
     ];
     for (what, [r, s]) in made {
-        gateway
-            .refuses(what, mint.signed_by(|_| [r, s].concat()), "token.signature")
-            .await;
+        gateway.refuses(what, mint.signed_by(|_| [r, s].concat()), "token.signature").await;
     }
     let short = mint.signed_by(|message| good(message)[..63].to_vec());
     gateway.refuses("63 bytes", short, "token.signature").await;
     let long = mint.signed_by(|message| [vec![0], good(message)].concat());
     gateway.refuses("65 bytes", long, "token.signature").await;
-    gateway
-        .refuses("DER", mint.signed_by(|message| der(&good(message))), "token.signature")
-        .await;
+    gateway.refuses("DER", mint.signed_by(|message| der(&good(message))), "token.signature").await;
 }
 
 /// The signature as ASN.1 DER, which RFC 7518 §3.4 does not use.

@@ -14,15 +14,10 @@ async fn t21_keys_named_by_the_token_are_never_used() {
     let jwks = format!("{}/jwks", attacker.url());
     let (fetches, forged) = (issuer.fetches(), issuer.mint().key(keys::other_rsa()));
     let reasons = "token.header | token.kid | token.signature";
-    for (name, value) in [
-        ("jwk", keys::other_rsa().jwk()),
-        ("jku", json!(jwks)),
-        ("x5u", json!(jwks)),
-        ("x5c", json!(["MIIB"])),
-    ] {
-        gateway
-            .refuses(name, forged.clone().header(name, value.clone()), reasons)
-            .await;
+    for (name, value) in
+        [("jwk", keys::other_rsa().jwk()), ("jku", json!(jwks)), ("x5u", json!(jwks)), ("x5c", json!(["MIIB"]))]
+    {
+        gateway.refuses(name, forged.clone().header(name, value.clone()), reasons).await;
         let under_a_known_name = forged.clone().header("kid", "rsa-1").header(name, value);
         gateway.refuses(name, under_a_known_name, reasons).await;
     }
@@ -48,9 +43,7 @@ async fn t22_unknown_kid_of_any_text_gets_401() {
         &format!("{}/jwks", attacker.url()),
         &"k".repeat(5000),
     ] {
-        gateway
-            .refuses(kid, issuer.mint().header("kid", kid), "token.kid | token.header")
-            .await;
+        gateway.refuses(kid, issuer.mint().header("kid", kid), "token.kid | token.header").await;
     }
     assert_eq!(attacker.targets(), [""; 0]);
 }
@@ -58,31 +51,15 @@ async fn t22_unknown_kid_of_any_text_gets_401() {
 #[tokio::test]
 async fn t24_kid_that_is_no_string_gets_401() {
     let (issuer, _upstream, gateway) = start().await;
-    for kid in [
-        json!(1),
-        json!(true),
-        json!(["rsa-1"]),
-        json!({ "rsa-1": 1 }),
-        json!(null),
-    ] {
-        gateway
-            .refuses(&kid.to_string(), issuer.mint().header("kid", kid), "token.header")
-            .await;
+    for kid in [json!(1), json!(true), json!(["rsa-1"]), json!({ "rsa-1": 1 }), json!(null)] {
+        gateway.refuses(&kid.to_string(), issuer.mint().header("kid", kid), "token.header").await;
     }
 }
 
 #[tokio::test]
 async fn t25_crit_of_any_kind_gets_401() {
     let (issuer, _upstream, gateway) = start().await;
-    for crit in [
-        json!(["exp"]),
-        json!(["b64"]),
-        json!([]),
-        json!("exp"),
-        json!(null),
-        json!([1]),
-        json!({}),
-    ] {
+    for crit in [json!(["exp"]), json!(["b64"]), json!([]), json!("exp"), json!(null), json!([1]), json!({})] {
         let mint = issuer.mint().header("crit", crit.clone()).header("exp", 1);
         gateway.refuses(&crit.to_string(), mint, "token.crit").await;
     }
@@ -93,25 +70,16 @@ async fn t26_unencoded_payload_gets_401() {
     let (issuer, _upstream, gateway) = start().await;
     let unencoded = issuer.mint().header("b64", false);
     gateway.refuses("b64 alone", unencoded.clone(), "token.crit").await;
-    gateway
-        .refuses("b64 in crit", unencoded.header("crit", json!(["b64"])), "token.crit")
-        .await;
+    gateway.refuses("b64 in crit", unencoded.header("crit", json!(["b64"])), "token.crit").await;
 }
 
 #[tokio::test]
 async fn t27_nested_compressed_and_encrypted_tokens_get_401() {
     let (issuer, _upstream, gateway) = start().await;
     let reasons = "token.shape | token.header | token.json";
-    gateway
-        .refuses("cty", issuer.mint().header("cty", "JWT"), reasons)
-        .await;
-    gateway
-        .refuses("zip", issuer.mint().header("zip", "DEF"), reasons)
-        .await;
-    let nested = issuer
-        .mint()
-        .header("cty", "JWT")
-        .payload_text(issuer.mint().to_string());
+    gateway.refuses("cty", issuer.mint().header("cty", "JWT"), reasons).await;
+    gateway.refuses("zip", issuer.mint().header("zip", "DEF"), reasons).await;
+    let nested = issuer.mint().header("cty", "JWT").payload_text(issuer.mint().to_string());
     gateway.refuses("nested", nested, reasons).await;
     let [header, payload, signature] = issuer.mint().header("enc", "A256GCM").parts();
     let encrypted = format!("{header}.{payload}.{payload}.{payload}.{signature}");
@@ -146,9 +114,7 @@ fn broken(json: &str) -> Vec<(&'static str, Vec<u8>)> {
 async fn t29_header_that_is_no_json_object_gets_401() {
     let (issuer, _upstream, gateway) = start().await;
     for (what, text) in broken(&issuer.mint().header_json()) {
-        gateway
-            .refuses(what, issuer.mint().header_text(text), "token.json")
-            .await;
+        gateway.refuses(what, issuer.mint().header_text(text), "token.json").await;
     }
 }
 
@@ -156,9 +122,7 @@ async fn t29_header_that_is_no_json_object_gets_401() {
 async fn t29_payload_that_is_no_json_object_gets_401() {
     let (issuer, _upstream, gateway) = start().await;
     for (what, text) in broken(&issuer.mint().payload_json()) {
-        gateway
-            .refuses(what, issuer.mint().payload_text(text), "token.json")
-            .await;
+        gateway.refuses(what, issuer.mint().payload_text(text), "token.json").await;
     }
 }
 
@@ -193,27 +157,16 @@ async fn t31_duplicate_member_in_the_header_gets_401() {
         let mint = issuer.mint();
         let json = mint.header_json();
         let first = mint.clone().header_text(json.replacen('{', &format!("{{{member},"), 1));
-        gateway
-            .refuses(&format!("{member} first"), first, "token.duplicate")
-            .await;
+        gateway.refuses(&format!("{member} first"), first, "token.duplicate").await;
         let last = mint.header_text(json.replace('}', &format!(",{member}}}")));
-        gateway
-            .refuses(&format!("{member} last"), last, "token.duplicate")
-            .await;
+        gateway.refuses(&format!("{member} last"), last, "token.duplicate").await;
     }
 }
 
 #[tokio::test]
 async fn t33_typ_of_an_access_token_is_served() {
     let (issuer, _upstream, gateway) = start().await;
-    for typ in [
-        "at+jwt",
-        "AT+JWT",
-        "application/at+jwt",
-        "Application/AT+jwt",
-        "JWT",
-        "jwt",
-    ] {
+    for typ in ["at+jwt", "AT+JWT", "application/at+jwt", "Application/AT+jwt", "JWT", "jwt"] {
         gateway.accepts(typ, issuer.mint().header("typ", typ)).await;
     }
 }
@@ -234,15 +187,11 @@ async fn t33_other_typ_gets_401() {
         "at+jwtx",
         "application/application/at+jwt",
     ] {
-        gateway
-            .refuses(typ, issuer.mint().header("typ", typ), "token.typ")
-            .await;
+        gateway.refuses(typ, issuer.mint().header("typ", typ), "token.typ").await;
     }
     for typ in [Value::Null, json!(1), json!(["at+jwt"])] {
         let mint = issuer.mint().header("typ", typ.clone());
-        gateway
-            .refuses(&typ.to_string(), mint, "token.typ | token.header")
-            .await;
+        gateway.refuses(&typ.to_string(), mint, "token.typ | token.header").await;
     }
 }
 
@@ -250,28 +199,16 @@ async fn t33_other_typ_gets_401() {
 async fn t33_only_the_configured_typ_is_served() {
     let (issuer, _upstream, gateway) = start_with(r#"issuers = [{ name = "corp", token_types = ["at+jwt"] }]"#).await;
     gateway.accepts("at+jwt", issuer.mint()).await;
-    gateway
-        .accepts("with prefix", issuer.mint().header("typ", "application/at+jwt"))
-        .await;
-    gateway
-        .refuses("JWT", issuer.mint().header("typ", "JWT"), "token.typ")
-        .await;
-    gateway
-        .refuses("none", issuer.mint().without_header("typ"), "token.typ")
-        .await;
+    gateway.accepts("with prefix", issuer.mint().header("typ", "application/at+jwt")).await;
+    gateway.refuses("JWT", issuer.mint().header("typ", "JWT"), "token.typ").await;
+    gateway.refuses("none", issuer.mint().without_header("typ"), "token.typ").await;
 }
 
 #[tokio::test]
 async fn t34_id_token_gets_401() {
     let (issuer, _upstream, gateway) = start().await;
-    let id_token = issuer
-        .mint()
-        .claim("aud", "client-1")
-        .header("typ", "JWT")
-        .claim("nonce", "n");
-    gateway
-        .refuses("for the client", id_token.clone(), "token.aud | token.id_token")
-        .await;
+    let id_token = issuer.mint().claim("aud", "client-1").header("typ", "JWT").claim("nonce", "n");
+    gateway.refuses("for the client", id_token.clone(), "token.aud | token.id_token").await;
     let for_us = id_token.claim("aud", RESOURCE);
     gateway.refuses("with a nonce", for_us, "token.id_token").await;
     let hash = issuer.mint().header("typ", "JWT").claim("at_hash", "x");

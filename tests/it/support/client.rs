@@ -199,42 +199,25 @@ impl Client {
     /// An HTTP/1.1 connection.
     pub(crate) async fn connect(&self) -> Connection {
         let server_name = self.server_name.clone();
-        let handshake = Handshake {
-            server_name,
-            ..Handshake::default()
-        };
+        let handshake = Handshake { server_name, ..Handshake::default() };
         self.handshake(handshake).await.unwrap()
     }
 
     /// An HTTP/2 connection.
     pub(crate) async fn connect_http2(&self) -> Http2 {
-        let io: Box<dyn Socket> = if self.secure {
-            Box::new(self.handshake_http2().await)
-        } else {
-            Box::new(self.tcp().await)
-        };
+        let io: Box<dyn Socket> =
+            if self.secure { Box::new(self.handshake_http2().await) } else { Box::new(self.tcp().await) };
         let shaking = http2::handshake(TokioExecutor::new(), TokioIo::new(io));
         let (sender, driver) = within("an HTTP/2 preface", shaking).await.unwrap();
         let mut tasks = JoinSet::new();
         tasks.spawn(async { driver.await.unwrap_or_default() });
-        Http2 {
-            sender,
-            upstream: self.upstream.clone(),
-            _tasks: tasks,
-        }
+        Http2 { sender, upstream: self.upstream.clone(), _tasks: tasks }
     }
 
     /// A TLS stream that has agreed on HTTP/2.
     pub(crate) async fn handshake_http2(&self) -> TlsStream<TcpStream> {
-        let handshake = Handshake {
-            protocols: &["h2"],
-            server_name: self.server_name.clone(),
-            ..Handshake::default()
-        };
-        let stream = self
-            .tls(Arc::new(handshake.config()), &handshake.server_name)
-            .await
-            .unwrap();
+        let handshake = Handshake { protocols: &["h2"], server_name: self.server_name.clone(), ..Handshake::default() };
+        let stream = self.tls(Arc::new(handshake.config()), &handshake.server_name).await.unwrap();
         assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
         stream
     }
@@ -246,10 +229,7 @@ impl Client {
         } else {
             Box::new(self.tcp().await)
         };
-        Ok(Connection {
-            stream: BufReader::new(stream),
-            upstream: self.upstream.clone(),
-        })
+        Ok(Connection { stream: BufReader::new(stream), upstream: self.upstream.clone() })
     }
 
     /// A TLS stream with these settings.
@@ -336,9 +316,7 @@ impl Connection {
     /// What the gateway sends until it closes.
     pub(crate) async fn until_closed(&mut self) -> Vec<u8> {
         let mut bytes = Vec::new();
-        within("the connection's end", self.stream.read_to_end(&mut bytes))
-            .await
-            .unwrap_or_default();
+        within("the connection's end", self.stream.read_to_end(&mut bytes)).await.unwrap_or_default();
         bytes
     }
 }

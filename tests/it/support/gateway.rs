@@ -92,15 +92,8 @@ impl Gateway {
         };
         let secure = config.listen.tls.is_some();
         let listeners = Listeners::bind(&config).await.unwrap();
-        let running = within("the start", server::Gateway::start(config, listeners))
-            .await
-            .unwrap();
-        Self {
-            running,
-            secure,
-            files,
-            upstream: upstream.shared(),
-        }
+        let running = within("the start", server::Gateway::start(config, listeners)).await.unwrap();
+        Self { running, secure, files, upstream: upstream.shared() }
     }
 
     /// Waits until `/readyz` says yes.
@@ -171,12 +164,9 @@ impl Gateway {
 fn write_files() -> TempDir {
     let files = TempDir::new().unwrap();
     let ours = pki();
-    for (name, text) in [
-        ("tls.crt", &ours.certificate),
-        ("tls.key", &ours.key),
-        ("ca.pem", &ours.ca),
-        ("foreign.pem", &foreign().ca),
-    ] {
+    for (name, text) in
+        [("tls.crt", &ours.certificate), ("tls.key", &ours.key), ("ca.pem", &ours.ca), ("foreign.pem", &foreign().ca)]
+    {
         std::fs::write(files.path().join(name), text).unwrap();
     }
     files

@@ -40,10 +40,7 @@ impl Outcome {
     /// Asserts that the stream or connection was refused as malformed (RFC 9113 §8.1.1), or answered with 400.
     #[track_caller]
     pub(crate) fn assert_malformed(self, what: &str) {
-        let refused = matches!(
-            self,
-            Self::Reset(_) | Self::GoAway(1..) | Self::Closed | Self::Answered(400)
-        );
+        let refused = matches!(self, Self::Reset(_) | Self::GoAway(1..) | Self::Closed | Self::Answered(400));
         assert!(refused, "{what}: {self:?}");
     }
 }
@@ -84,8 +81,7 @@ impl RawHttp2 {
         let stream = self.next_stream;
         self.frame(HEADERS, 0, stream, &block(fields)).await;
         for _ in 0..frames {
-            self.frame(CONTINUATION, 0, stream, &block(&[("x-filler", &"x".repeat(8000))]))
-                .await;
+            self.frame(CONTINUATION, 0, stream, &block(&[("x-filler", &"x".repeat(8000))])).await;
         }
     }
 

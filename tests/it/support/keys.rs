@@ -79,8 +79,7 @@ impl Key {
                     other => panic!("an RSA key cannot sign {other}"),
                 };
                 let mut signature = vec![0; pair.public_modulus_len()];
-                pair.sign(padding, &SystemRandom::new(), message, &mut signature)
-                    .unwrap();
+                pair.sign(padding, &SystemRandom::new(), message, &mut signature).unwrap();
                 signature
             }
             Pair::Ec(pair, _) => pair.sign(&SystemRandom::new(), message).unwrap().as_ref().to_vec(),

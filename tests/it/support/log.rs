@@ -60,13 +60,7 @@ pub(crate) async fn first(what: &str, wanted: impl Fn(&Line) -> bool) -> Line {
 
 /// Every line so far that is as wanted.
 pub(crate) fn all(wanted: impl Fn(&Line) -> bool) -> Vec<Line> {
-    LINES
-        .lock()
-        .unwrap()
-        .iter()
-        .filter(|line| wanted(line))
-        .cloned()
-        .collect()
+    LINES.lock().unwrap().iter().filter(|line| wanted(line)).cloned().collect()
 }
 
 struct Collector;
@@ -74,9 +68,7 @@ struct Collector;
 impl<S: Subscriber> Layer<S> for Collector {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
         let mut fields = Fields(Map::new());
-        fields
-            .0
-            .insert("level".into(), event.metadata().level().as_str().into());
+        fields.0.insert("level".into(), event.metadata().level().as_str().into());
         event.record(&mut fields);
         let mut lines = LINES.lock().unwrap();
         lines.push_back(Line(fields.0));

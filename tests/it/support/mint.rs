@@ -34,14 +34,8 @@ impl Mint {
         let Value::Object(claims) = claims else {
             panic!("an object");
         };
-        let mut mint = Self {
-            header: Map::new(),
-            claims,
-            header_text: None,
-            payload_text: None,
-            key: keys::rsa(),
-            algorithm: "",
-        };
+        let mut mint =
+            Self { header: Map::new(), claims, header_text: None, payload_text: None, key: keys::rsa(), algorithm: "" };
         mint.header.insert("typ".into(), "at+jwt".into());
         mint.key(keys::rsa())
     }

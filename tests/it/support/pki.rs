@@ -46,21 +46,14 @@ fn make() -> Pki {
     };
     let names = ["mcp.example.com", "*.example.com", "other.example.net", "127.0.0.1"];
     let (certificate, key) = sign(&names, ExtendedKeyUsagePurpose::ServerAuth);
-    Pki {
-        ca,
-        certificate,
-        key,
-        client: sign(&["client.example.com"], ExtendedKeyUsagePurpose::ClientAuth),
-    }
+    Pki { ca, certificate, key, client: sign(&["client.example.com"], ExtendedKeyUsagePurpose::ClientAuth) }
 }
 
 impl Pki {
     /// The authority as the trust of a client.
     pub(crate) fn roots(&self) -> Arc<RootCertStore> {
         let mut roots = RootCertStore::empty();
-        roots
-            .add(CertificateDer::from_pem_slice(self.ca.as_bytes()).unwrap())
-            .unwrap();
+        roots.add(CertificateDer::from_pem_slice(self.ca.as_bytes()).unwrap()).unwrap();
         Arc::new(roots)
     }
 

@@ -115,10 +115,7 @@ impl Reply {
 
     async fn logged(&self, status: u16, reasons: String) -> Line {
         let line = self.log().await;
-        assert!(
-            reasons.split(" | ").any(|reason| line.text("reason") == reason),
-            "wanted {reasons}: {line:?}"
-        );
+        assert!(reasons.split(" | ").any(|reason| line.text("reason") == reason), "wanted {reasons}: {line:?}");
         assert_eq!(line.text("status"), status.to_string(), "{line:?}");
         assert_eq!(line.text("event"), "refused", "{line:?}");
         line
@@ -135,10 +132,7 @@ impl Reply {
         assert!(!before_the_body.contains(&self.status()), "{body}");
         let error = &body["error"];
         assert_eq!((&body["jsonrpc"], &body["id"]), (&json!("2.0"), &Value::Null));
-        assert!(
-            error["code"].is_i64() && error["message"] == error["data"]["error_description"],
-            "{body}"
-        );
+        assert!(error["code"].is_i64() && error["message"] == error["data"]["error_description"], "{body}");
         error["data"].clone()
     }
 
@@ -202,21 +196,13 @@ impl Challenge {
     /// Reads strictly: one scheme, every value quoted without escapes, no parameter twice.
     #[track_caller]
     fn parse(value: &str) -> Self {
-        let mut rest = value
-            .strip_prefix("Bearer ")
-            .unwrap_or_else(|| panic!("no bearer challenge: {value}"));
+        let mut rest = value.strip_prefix("Bearer ").unwrap_or_else(|| panic!("no bearer challenge: {value}"));
         let mut parameters: Vec<(String, String)> = Vec::new();
         while !rest.is_empty() {
             let (name, after) = rest.split_once("=\"").unwrap_or_else(|| panic!("not quoted: {value}"));
             let (content, after) = after.split_once('"').unwrap_or_else(|| panic!("not closed: {value}"));
-            assert!(
-                parameters.iter().all(|(other, _)| other != name),
-                "{name} twice: {value}"
-            );
-            assert!(
-                content.bytes().all(|b| matches!(b, 0x20..=0x7e) && b != b'\\'),
-                "{value}"
-            );
+            assert!(parameters.iter().all(|(other, _)| other != name), "{name} twice: {value}");
+            assert!(content.bytes().all(|b| matches!(b, 0x20..=0x7e) && b != b'\\'), "{value}");
             parameters.push((name.into(), content.into()));
             rest = match after.strip_prefix(", ") {
                 Some(more) if !more.is_empty() => more,

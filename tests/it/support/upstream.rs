@@ -79,12 +79,7 @@ impl Upstream {
         });
         let mut tasks = JoinSet::new();
         tasks.spawn(accept(listener, shared.clone()));
-        Self {
-            address,
-            shared,
-            streams,
-            _tasks: tasks,
-        }
+        Self { address, shared, streams, _tasks: tasks }
     }
 
     /// The address of nobody: connections are refused.
@@ -185,10 +180,7 @@ impl Upstream {
 fn json_answer(status: u16, body: &str) -> Behaviour {
     let length = body.len();
     let head = format!("HTTP/1.1 {status} Told\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n");
-    Behaviour::Bytes {
-        bytes: (head + body).into(),
-        close: false,
-    }
+    Behaviour::Bytes { bytes: (head + body).into(), close: false }
 }
 
 async fn accept(listener: TcpListener, shared: Arc<Shared>) {

@@ -116,11 +116,7 @@ impl Length {
             Self::Exactly(left) => {
                 let data = some(reader, usize::try_from(*left).unwrap()).await;
                 *left -= data.len() as u64;
-                if data.is_empty() {
-                    Piece::Broken
-                } else {
-                    Piece::Data(data)
-                }
+                if data.is_empty() { Piece::Broken } else { Piece::Data(data) }
             }
             Self::UntilClose => match some(reader, usize::MAX).await {
                 data if data.is_empty() => Piece::End,
