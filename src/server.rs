@@ -76,6 +76,7 @@ pub struct Gateway {
 
 impl Gateway {
     /// Starts serving. Returns once connections are accepted; issuers are never waited for.
+    #[expect(clippy::unused_async, reason = "it spawns, so it must be called inside a runtime")]
     pub async fn start(config: Config, listeners: Listeners) -> Result<Self, StartError> {
         let unusable = |error: &dyn std::error::Error| StartError::Unusable(error.to_string());
         let local = |key, listener: &TcpListener, address| {

@@ -47,41 +47,37 @@ impl Chunked {
     /// How many of these bytes belong to the body.
     pub(crate) fn advance(&mut self, bytes: &[u8]) -> Result<usize, Malformed> {
         let mut rest = bytes;
-        while let Some((&byte, after)) = rest.split_first() {
-            match self.place {
-                Place::End => break,
-                Place::Data { left } => {
-                    let here = usize::try_from(left).unwrap_or(usize::MAX).min(rest.len());
-                    rest = rest.get(here..).unwrap_or_default();
-                    let left = left - here as u64;
-                    self.place = if left == 0 { Place::DataCr } else { Place::Data { left } };
-                }
-                place => {
-                    self.place = self.step(place, byte)?;
-                    rest = after;
-                }
+        while let (Some((&byte, after)), false) = (rest.split_first(), self.is_ended()) {
+            if let Place::Data { left } = self.place {
+                let here = usize::try_from(left).unwrap_or(usize::MAX).min(rest.len());
+                rest = rest.get(here..).unwrap_or_default();
+                let left = left - here as u64;
+                self.place = if left == 0 { Place::DataCr } else { Place::Data { left } };
+            } else {
+                self.place = self.step(byte)?;
+                rest = after;
             }
         }
         Ok(bytes.len() - rest.len())
     }
 
-    fn step(&mut self, place: Place, byte: u8) -> Result<Place, Malformed> {
-        match (place, byte) {
+    fn step(&mut self, byte: u8) -> Result<Place, Malformed> {
+        match (self.place, byte) {
             (Place::Size { size, digits }, b'0'..=b'9' | b'a'..=b'f' | b'A'..=b'F') if digits < MAX_SIZE_DIGITS => {
                 let digit = char::from(byte).to_digit(16).ok_or(Malformed)?;
                 Ok(Place::Size { size: size * 16 + u64::from(digit), digits: digits + 1 })
             }
-            (Place::Size { size, digits: 1.. }, b';') => self.extra(Place::Extension { size }),
             (Place::Size { size, digits: 1.. } | Place::Extension { size }, b'\r') => Ok(Place::SizeLf { size }),
-            (Place::Extension { size }, b'\t' | b' '..=b'~') => self.extra(Place::Extension { size }),
-            (Place::SizeLf { size: 0 }, b'\n') => Ok(Place::TrailerStart),
-            (Place::SizeLf { size }, b'\n') => Ok(Place::Data { left: size }),
+            (Place::Size { size, digits: 1.. }, b';') | (Place::Extension { size }, b'\t' | b' '..=b'~') => {
+                self.extra(Place::Extension { size })
+            }
+            (Place::SizeLf { size: left @ 1.. }, b'\n') => Ok(Place::Data { left }),
             (Place::DataCr, b'\r') => Ok(Place::DataLf),
             (Place::DataLf, b'\n') => Ok(NEXT_SIZE),
             (Place::TrailerStart, b'\r') => Ok(Place::EndLf),
             (Place::TrailerStart, b'!'..=b'~') | (Place::Trailer, b'\t' | b' '..=b'~') => self.extra(Place::Trailer),
             (Place::Trailer, b'\r') => Ok(Place::TrailerLf),
-            (Place::TrailerLf, b'\n') => Ok(Place::TrailerStart),
+            (Place::SizeLf { size: 0 } | Place::TrailerLf, b'\n') => Ok(Place::TrailerStart),
             (Place::EndLf, b'\n') => Ok(Place::End),
             _ => Err(Malformed),
         }

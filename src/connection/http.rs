@@ -14,6 +14,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::task::TaskTracker;
 
+use crate::request::Handler;
 use crate::request::body::ReplyBody;
 use crate::request::provenance::Peer;
 
@@ -93,7 +94,7 @@ impl Connections {
             let (this, peer, under_way) = (Arc::clone(&this), peer.clone(), begun.begin());
             async move {
                 let response = match fault {
-                    Some(fault) => this.handler.fault(&peer, &request, fault),
+                    Some(fault) => Handler::fault(&peer, &request, fault),
                     None => this.handler.handle(&peer, request).await,
                 };
                 Ok::<_, Infallible>(response.map(|body| Busy { body, _under_way: under_way }))

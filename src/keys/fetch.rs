@@ -48,19 +48,19 @@ pub(super) enum FetchError {
     #[error("no complete answer within {} ms", .0.as_millis())]
     Timeout(Duration),
     #[error("{url} answered {status}; needed is 200")]
-    Status { url: Url, status: StatusCode },
+    Status { url: String, status: StatusCode },
     #[error("{url} answered {status}; redirects are not followed, configure the final address")]
-    Redirect { url: Url, status: StatusCode },
+    Redirect { url: String, status: StatusCode },
     #[error("{url} sends more than {limit} bytes")]
-    TooLarge { url: Url, limit: usize },
+    TooLarge { url: String, limit: usize },
     #[error("{url}: {error}")]
-    Discovery { url: Url, error: DiscoveryError },
+    Discovery { url: String, error: DiscoveryError },
     #[error("the issuer is no URL, so there is no discovery; configure jwks_uri")]
     NoDiscovery,
     #[error("{0}: keys come over https:// only (http:// for loopback addresses with insecure_http)")]
-    Insecure(Url),
+    Insecure(String),
     #[error("{url}: {error}")]
-    KeySet { url: Url, error: KeySetError },
+    KeySet { url: String, error: KeySetError },
 }
 
 impl FetchError {
@@ -104,10 +104,15 @@ impl Source {
         };
         let (headers, body) = self.download(&found_at, MAX_KEY_SET_BYTES).await?;
         match KeySet::parse(&body) {
-            Ok(parsed) => {
-                Ok(Fetched { parsed, found_at, fresh_for: pace::fresh_for(&headers, &self.rules, SystemTime::now()) })
-            }
-            Err(error) => Err(FetchError::KeySet { url: found_at, error }),
+            Ok(parsed) => Ok(Fetched {
+                parsed,
+                found_at,
+                fresh_for: pace::fresh_for(&headers, &self.rules, SystemTime::now()),
+            }),
+            Err(error) => Err(FetchError::KeySet {
+                url: found_at.into(),
+                error,
+            }),
         }
     }
 
@@ -130,15 +135,21 @@ impl Source {
 
     async fn load_metadata(&self, location: &Url) -> Result<Url, FetchError> {
         let (_, body) = self.download(location, MAX_METADATA_BYTES).await?;
-        discovery::jwks_uri(&body, &self.issuer).map_err(|error| FetchError::Discovery { url: location.clone(), error })
+        discovery::jwks_uri(&body, &self.issuer).map_err(|error| FetchError::Discovery {
+            url: location.to_string(),
+            error,
+        })
     }
 
     /// Reads piece by piece and stops at the limit, whatever length the answer declares.
     async fn download(&self, url: &Url, limit: usize) -> Result<(HeaderMap, Vec<u8>), FetchError> {
         if !self.permits(url) {
-            return Err(FetchError::Insecure(url.clone()));
+            return Err(FetchError::Insecure(url.to_string()));
         }
-        let too_large = || FetchError::TooLarge { url: url.clone(), limit };
+        let too_large = || FetchError::TooLarge {
+            url: url.to_string(),
+            limit,
+        };
         let mut response = self.client.get(url.clone()).send().await?;
         check_status(url, response.status())?;
         if response.content_length().is_some_and(|length| length > limit as u64) {
@@ -164,11 +175,18 @@ impl Source {
 }
 
 fn tells_less(failure: &FetchError) -> bool {
-    matches!(failure, FetchError::NoDiscovery | FetchError::Status { status: StatusCode::NOT_FOUND, .. })
+    matches!(
+        failure,
+        FetchError::NoDiscovery
+            | FetchError::Status {
+                status: StatusCode::NOT_FOUND,
+                ..
+            }
+    )
 }
 
 fn check_status(url: &Url, status: StatusCode) -> Result<(), FetchError> {
-    let url = || url.clone();
+    let url = || url.to_string();
     match status {
         StatusCode::OK => Ok(()),
         status if status.is_redirection() => Err(FetchError::Redirect { url: url(), status }),
@@ -179,8 +197,10 @@ fn check_status(url: &Url, status: StatusCode) -> Result<(), FetchError> {
 /// The one place that builds an HTTP client: no redirects (SSRF, threat K19), no proxy from the environment, no cookies,
 /// every wait bounded.
 fn client(config: &IssuerConfig) -> Result<reqwest::Client, TrustError> {
-    let accept =
-        HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static("application/json, application/jwk-set+json"))]);
+    let accept = HeaderMap::from_iter([(
+        ACCEPT,
+        HeaderValue::from_static("application/json, application/jwk-set+json"),
+    )]);
     let client = reqwest::Client::builder()
         .tls_backend_preconfigured(client_tls(config.ca.as_deref())?)
         .https_only(!config.insecure_http)
@@ -249,7 +269,10 @@ mod tests {
 
         let refused = Source::new(&config).unwrap().fetch(None).await.unwrap_err();
         assert_eq!(refused.reason(), "jwks.fetch_failed");
-        assert!(refused.to_string().contains("certificate"), "the log tells the cause: {refused}");
+        assert!(
+            refused.to_string().contains("certificate"),
+            "the log tells the cause: {refused}"
+        );
 
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(pem.as_bytes()).unwrap();

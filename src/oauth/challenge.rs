@@ -33,42 +33,31 @@ impl Challenges {
 
     /// The challenge without an error: no credentials were offered (RFC 6750 §3.1: no error code then).
     pub fn plain(&self, tenant: Option<&TenantId>) -> HeaderValue {
-        let mut text = String::from("Bearer ");
-        self.push_scope(&mut text);
-        self.push_metadata(&mut text, tenant);
-        from_ascii(text)
+        bearer(&[("scope", &self.scope), ("resource_metadata", &self.resource.metadata_url(tenant))])
     }
 
     /// The challenge that names an error. Scopes are those that the operation needs, all of them at once.
     pub fn error(&self, error: ChallengeError, tenant: Option<&TenantId>) -> HeaderValue {
-        let mut text = String::from("Bearer error=\"");
+        let scope = ("scope", self.scope.as_str());
+        let url = self.resource.metadata_url(tenant);
+        let metadata = ("resource_metadata", url.as_str());
         match error {
-            ChallengeError::InvalidRequest => text.push_str("invalid_request\", "),
-            ChallengeError::InvalidToken(description) => {
-                text.push_str(&format!("invalid_token\", error_description=\"{description}\", "));
-                self.push_scope(&mut text);
+            ChallengeError::InvalidRequest => bearer(&[("error", "invalid_request"), metadata]),
+            ChallengeError::InvalidToken(why) => {
+                bearer(&[("error", "invalid_token"), ("error_description", why), scope, metadata])
             }
             ChallengeError::InsufficientScope => {
-                text.push_str("insufficient_scope\", ");
-                self.push_scope(&mut text);
+                bearer(&[("error", "insufficient_scope"), scope, metadata, ("error_description", INSUFFICIENT_SCOPE)])
             }
         }
-        self.push_metadata(&mut text, tenant);
-        if error == ChallengeError::InsufficientScope {
-            text.push_str(&format!(", error_description=\"{INSUFFICIENT_SCOPE}\""));
-        }
-        from_ascii(text)
     }
+}
 
-    fn push_scope(&self, text: &mut String) {
-        if !self.scope.is_empty() {
-            text.push_str(&format!("scope=\"{}\", ", self.scope));
-        }
-    }
-
-    fn push_metadata(&self, text: &mut String, tenant: Option<&TenantId>) {
-        text.push_str(&format!("resource_metadata=\"{}\"", self.resource.metadata_url(tenant)));
-    }
+/// Every value is quoted; none holds a quote or a backslash: scopes, URLs and fixed words cannot. An empty one is left out.
+fn bearer(parameters: &[(&str, &str)]) -> HeaderValue {
+    let present = parameters.iter().filter(|(_, value)| !value.is_empty());
+    let parameters: Vec<String> = present.map(|(name, value)| format!("{name}=\"{value}\"")).collect();
+    from_ascii(format!("Bearer {}", parameters.join(", ")))
 }
 
 /// The one description of a missing scope.

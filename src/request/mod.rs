@@ -79,7 +79,7 @@ impl Handler {
     }
 
     /// Answers a head that was refused before it became a request.
-    pub(crate) fn fault(&self, peer: &Peer, request: &Request<Incoming>, fault: Fault) -> Response<ReplyBody> {
+    pub(crate) fn fault(peer: &Peer, request: &Request<Incoming>, fault: Fault) -> Response<ReplyBody> {
         let mut audit = Audit::begin(peer, request);
         let mut response = refuse(Rejection::Http(fault), None, &mut audit);
         response.headers_mut().insert(X_REQUEST_ID, visible(audit.request_id()));

@@ -208,27 +208,32 @@ impl Rejection {
     fn retry_after(&self) -> Option<Duration> {
         /// A server at its capacity is worth asking again soon.
         const CAPACITY_RETRY: Duration = Duration::from_secs(1);
-        match self {
-            Self::KeysUnavailable { retry_after }
-            | Self::TooManyFailures { retry_after }
-            | Self::RateLimit { retry_after }
-            | Self::StreamLimit { retry_after } => Some(*retry_after),
-            Self::Upstream(UpstreamFailure::Capacity) => Some(CAPACITY_RETRY),
-            _ => None,
+        if let Self::KeysUnavailable { retry_after }
+        | Self::TooManyFailures { retry_after }
+        | Self::RateLimit { retry_after }
+        | Self::StreamLimit { retry_after } = self
+        {
+            return Some(*retry_after);
         }
+        (*self == Self::Upstream(UpstreamFailure::Capacity)).then_some(CAPACITY_RETRY)
     }
 
     fn challenge(&self, challenges: &Challenges, tenant: Option<&TenantId>) -> Option<HeaderValue> {
-        match self {
-            Self::Bearer(BearerError::Missing | BearerError::Scheme) => Some(challenges.plain(tenant)),
-            Self::Bearer(BearerError::Multiple | BearerError::Malformed | BearerError::InQuery) => {
-                Some(challenges.error(ChallengeError::InvalidRequest, tenant))
-            }
-            Self::Token(TokenError::Tenant) => None, // digest §2: another token of this caller would not help
-            Self::Token(error) => Some(challenges.error(ChallengeError::InvalidToken(error.description()), tenant)),
-            Self::Scope => Some(challenges.error(ChallengeError::InsufficientScope, tenant)),
-            _ => None,
+        if let Self::Bearer(error) = self {
+            return Some(match error {
+                BearerError::Missing | BearerError::Scheme => challenges.plain(tenant),
+                BearerError::Multiple | BearerError::Malformed | BearerError::InQuery => {
+                    challenges.error(ChallengeError::InvalidRequest, tenant)
+                }
+            });
         }
+        if *self == Self::Scope {
+            return Some(challenges.error(ChallengeError::InsufficientScope, tenant));
+        }
+        // Digest §2: a tenant that may not come in gets no challenge; another token of this caller would not help.
+        let Self::Token(error) = self else { return None };
+        let invalid = *error != TokenError::Tenant;
+        invalid.then(|| challenges.error(ChallengeError::InvalidToken(error.description()), tenant))
     }
 
     /// The response. `challenges` are the route's, where one was found; `tenant` is what its URL names.
@@ -249,14 +254,11 @@ impl Rejection {
         if let Some(wait) = self.retry_after() {
             headers.insert(header::RETRY_AFTER, whole_seconds(wait).into());
         }
-        match self {
-            Self::Method { allow } => {
-                headers.insert(header::ALLOW, HeaderValue::from_static(allow));
-            }
-            Self::Http(_) | Self::BodyFraming | Self::BodyTimeout => {
-                headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
-            }
-            _ => {}
+        if let Self::Method { allow } = self {
+            headers.insert(header::ALLOW, HeaderValue::from_static(allow));
+        }
+        if matches!(self, Self::Http(_) | Self::BodyFraming | Self::BodyTimeout) {
+            headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         response
     }

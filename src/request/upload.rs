@@ -104,38 +104,28 @@ impl Wait {
         if let Some(since) = self.since.take() {
             self.waited += since.elapsed();
         }
-        if self.waited >= patience && self.is_fast_enough() {
+        if self.waited >= patience && self.is_fast_enough_after(self.waited) {
             (self.waited, self.bytes) = (Duration::ZERO, 0);
         }
     }
 
-    fn is_fast_enough(&self) -> bool {
-        u128::from(self.bytes) * 1000 >= self.waited.as_millis() * u128::from(MIN_BYTES_PER_SECOND)
+    fn is_fast_enough_after(&self, waited: Duration) -> bool {
+        u128::from(self.bytes) * 1000 >= waited.as_millis() * u128::from(MIN_BYTES_PER_SECOND)
     }
 
-    /// Ready when the client has been waited for long enough.
+    /// Ready when the client has been waited for long enough: in this one wait, or in all with too little to show for it.
     fn poll_over(&mut self, patience: Duration, cx: &mut Context<'_>) -> Poll<()> {
-        if self.since.is_none() {
-            let now = Instant::now();
-            self.since = Some(now);
-            // The rate is judged when `patience` has been spent in all; this wait alone may last no longer either.
-            let rest = if self.waited < patience { patience.saturating_sub(self.waited) } else { Duration::ZERO };
-            let at = now + rest;
-            match &mut self.timer {
-                Some(timer) => timer.as_mut().reset(at),
-                None => self.timer = Some(Box::pin(tokio::time::sleep_until(at))),
-            }
-        }
+        let since = *self.since.get_or_insert_with(Instant::now);
         loop {
-            let Some(timer) = &mut self.timer else { return Poll::Pending };
-            std::task::ready!(timer.as_mut().poll(cx));
-            let now = Instant::now();
-            let stalled = self.since.map_or(Duration::ZERO, |since| now - since);
-            let slow = Self { timer: None, since: None, waited: self.waited + stalled, bytes: self.bytes };
-            if stalled >= patience || !slow.is_fast_enough() {
+            let waited = since.elapsed();
+            let judged_at = patience.saturating_sub(self.waited);
+            if waited >= patience || (waited >= judged_at && !self.is_fast_enough_after(self.waited + waited)) {
                 return Poll::Ready(());
             }
-            timer.as_mut().reset(now + (patience - stalled));
+            let at = since + if waited < judged_at { judged_at } else { patience };
+            let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(at)));
+            timer.as_mut().reset(at);
+            std::task::ready!(timer.as_mut().poll(cx));
         }
     }
 }
