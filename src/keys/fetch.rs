@@ -104,15 +104,10 @@ impl Source {
         };
         let (headers, body) = self.download(&found_at, MAX_KEY_SET_BYTES).await?;
         match KeySet::parse(&body) {
-            Ok(parsed) => Ok(Fetched {
-                parsed,
-                found_at,
-                fresh_for: pace::fresh_for(&headers, &self.rules, SystemTime::now()),
-            }),
-            Err(error) => Err(FetchError::KeySet {
-                url: found_at.into(),
-                error,
-            }),
+            Ok(parsed) => {
+                Ok(Fetched { parsed, found_at, fresh_for: pace::fresh_for(&headers, &self.rules, SystemTime::now()) })
+            }
+            Err(error) => Err(FetchError::KeySet { url: found_at.into(), error }),
         }
     }
 
@@ -135,10 +130,8 @@ impl Source {
 
     async fn load_metadata(&self, location: &Url) -> Result<Url, FetchError> {
         let (_, body) = self.download(location, MAX_METADATA_BYTES).await?;
-        discovery::jwks_uri(&body, &self.issuer).map_err(|error| FetchError::Discovery {
-            url: location.to_string(),
-            error,
-        })
+        discovery::jwks_uri(&body, &self.issuer)
+            .map_err(|error| FetchError::Discovery { url: location.to_string(), error })
     }
 
     /// Reads piece by piece and stops at the limit, whatever length the answer declares.
@@ -146,10 +139,7 @@ impl Source {
         if !self.permits(url) {
             return Err(FetchError::Insecure(url.to_string()));
         }
-        let too_large = || FetchError::TooLarge {
-            url: url.to_string(),
-            limit,
-        };
+        let too_large = || FetchError::TooLarge { url: url.to_string(), limit };
         let mut response = self.client.get(url.clone()).send().await?;
         check_status(url, response.status())?;
         if response.content_length().is_some_and(|length| length > limit as u64) {
@@ -175,14 +165,7 @@ impl Source {
 }
 
 fn tells_less(failure: &FetchError) -> bool {
-    matches!(
-        failure,
-        FetchError::NoDiscovery
-            | FetchError::Status {
-                status: StatusCode::NOT_FOUND,
-                ..
-            }
-    )
+    matches!(failure, FetchError::NoDiscovery | FetchError::Status { status: StatusCode::NOT_FOUND, .. })
 }
 
 fn check_status(url: &Url, status: StatusCode) -> Result<(), FetchError> {
@@ -197,10 +180,8 @@ fn check_status(url: &Url, status: StatusCode) -> Result<(), FetchError> {
 /// The one place that builds an HTTP client: no redirects (SSRF, threat K19), no proxy from the environment, no cookies,
 /// every wait bounded.
 fn client(config: &IssuerConfig) -> Result<reqwest::Client, TrustError> {
-    let accept = HeaderMap::from_iter([(
-        ACCEPT,
-        HeaderValue::from_static("application/json, application/jwk-set+json"),
-    )]);
+    let accept =
+        HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static("application/json, application/jwk-set+json"))]);
     let client = reqwest::Client::builder()
         .tls_backend_preconfigured(client_tls(config.ca.as_deref())?)
         .https_only(!config.insecure_http)
@@ -269,10 +250,7 @@ mod tests {
 
         let refused = Source::new(&config).unwrap().fetch(None).await.unwrap_err();
         assert_eq!(refused.reason(), "jwks.fetch_failed");
-        assert!(
-            refused.to_string().contains("certificate"),
-            "the log tells the cause: {refused}"
-        );
+        assert!(refused.to_string().contains("certificate"), "the log tells the cause: {refused}");
 
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(pem.as_bytes()).unwrap();

@@ -26,12 +26,7 @@ impl<'a> Compact<'a> {
         }
         let (message, signature) = text.rsplit_once('.').ok_or(TokenError::Shape)?;
         let (header, payload) = message.split_once('.').ok_or(TokenError::Shape)?;
-        Ok(Self {
-            message,
-            header: decode(header)?,
-            payload: decode(payload)?,
-            signature: decode(signature)?,
-        })
+        Ok(Self { message, header: decode(header)?, payload: decode(payload)?, signature: decode(signature)? })
     }
 }
 

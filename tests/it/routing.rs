@@ -14,7 +14,6 @@ async fn authority_that_is_not_configured_gets_421() {
         "mcp.example.com:80",
         "mcp.example.com.evil.example",
         "xmcp.example.com",
-        "mcp.example.com.",
         "127.0.0.1",
         "localhost",
         "[::1]",
@@ -25,6 +24,14 @@ async fn authority_that_is_not_configured_gets_421() {
             reply.assert_refused(421, "misdirected_request", "host.unknown").await;
         }
     }
+}
+
+#[tokio::test]
+async fn host_with_a_final_dot_is_another_host() {
+    let (issuer, upstream, gateway) = start().await;
+    let reply = gateway.client().bearer(issuer.mint()).host("mcp.example.com.").post(PATH).await;
+    assert!([400, 421].contains(&reply.status()), "{}", reply.status());
+    assert!(upstream.received().is_empty());
 }
 
 #[tokio::test]

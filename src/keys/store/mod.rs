@@ -97,10 +97,7 @@ impl KeyStore {
 
     /// The keys in force.
     pub(crate) fn current(&self) -> Result<Arc<Keys>, Unavailable> {
-        self.current
-            .load_full()
-            .filter(|keys| self.serves(keys))
-            .ok_or_else(|| self.unavailable(Instant::now()))
+        self.current.load_full().filter(|keys| self.serves(keys)).ok_or_else(|| self.unavailable(Instant::now()))
     }
 
     /// Asks for newer keys than those `tried`, because a token names a key that is not among them (`absent`) or its
@@ -226,9 +223,7 @@ impl KeyStore {
     /// Somebody needs keys: the next fetch comes when the cool-down ends, even where back-off says later.
     fn unavailable(&self, now: Instant) -> Unavailable {
         self.ask(now);
-        Unavailable {
-            retry_after: self.turn().retry_after(self.rules.cool_down, now),
-        }
+        Unavailable { retry_after: self.turn().retry_after(self.rules.cool_down, now) }
     }
 
     /// True when waiting makes sense: a fetch is under way, or nothing keeps the loop from starting one now.

@@ -54,11 +54,7 @@ async fn k21_start_without_the_issuer_is_unavailable_and_recovers() {
     assert!(unavailable.retry_after >= SOON && unavailable.retry_after <= Duration::from_mins(1));
     assert_eq!(store.status().age, None);
     let (_, why) = store.turn().next(Duration::ZERO);
-    assert_eq!(
-        why,
-        Due::Asked,
-        "who needs keys does not wait for the end of a long back-off"
-    );
+    assert_eq!(why, Due::Asked, "who needs keys does not wait for the end of a long back-off");
 
     issuer.publish(&[&TestKey::new("a")]);
     eventually("keys are there", || store.status().ready).await;

@@ -34,13 +34,7 @@ pub(super) enum Due {
 impl Turn {
     /// Nothing happened yet: a fetch is due at once.
     pub(super) fn first(now: Instant) -> Self {
-        Self {
-            in_flight: false,
-            started: None,
-            wanted: false,
-            planned: now,
-            last_error: None,
-        }
+        Self { in_flight: false, started: None, wanted: false, planned: now, last_error: None }
     }
 
     pub(super) fn cool_down_end(&self, cool_down: Duration) -> Option<Instant> {

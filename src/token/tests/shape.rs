@@ -179,11 +179,7 @@ fn t17_changed_or_stripped_signature_is_refused() {
     }
     let mut without_keys = Judge::new();
     without_keys.keys = KeySet::default();
-    refused(
-        without_keys.judge(&format!("{message}.")),
-        TokenError::Signature,
-        "stripped: no key is looked for",
-    );
+    refused(without_keys.judge(&format!("{message}.")), TokenError::Signature, "stripped: no key is looked for");
 
     let mut other = claims();
     other["sub"] = "mallory".into();

@@ -44,14 +44,7 @@ fn c20_any_lets_tokens_without_a_tenant_in() {
 #[test]
 fn c20_tenant_of_another_type_never_comes_in() {
     for judge in [Judge::new(), allowing(&["acme"])] {
-        for tid in [
-            json!(""),
-            json!(null),
-            json!(7),
-            json!(["acme"]),
-            json!({"id": "acme"}),
-            json!(true),
-        ] {
+        for tid in [json!(""), json!(null), json!(7), json!(["acme"]), json!({"id": "acme"}), json!(true)] {
             refused(judge.with("tid", tid.clone()), TokenError::Tenant, tid);
         }
     }
@@ -62,11 +55,7 @@ fn c20_tenant_of_the_resource_binds_audience_and_claim() {
     let aud = "https://mcp.example.com/acme/mcp";
     let judge = of_tenant("acme");
     judge.with("aud", aud).unwrap();
-    refused(
-        of_tenant("globex").with("aud", aud),
-        TokenError::Audience,
-        "another tenant's URL",
-    );
+    refused(of_tenant("globex").with("aud", aud), TokenError::Audience, "another tenant's URL");
     let claims = |tid: &str| {
         judge.claims(|claims| {
             claims["aud"] = aud.into();
@@ -90,11 +79,7 @@ fn c20_open_placeholder_is_nobodys_audience() {
     let literal = judge.with("aud", "https://mcp.example.com/{tenant}/mcp");
     refused(literal, TokenError::Audience, "the placeholder itself");
     judge.expect.audiences = vec!["api://notes".into()];
-    refused(
-        judge.with("aud", "api://notes"),
-        TokenError::Tenant,
-        "no tenant in the URL",
-    );
+    refused(judge.with("aud", "api://notes"), TokenError::Tenant, "no tenant in the URL");
     let verdict = judge.claims(|claims| {
         claims["aud"] = "api://notes".into();
         claims.as_object_mut().unwrap().remove("tid");
@@ -106,16 +91,8 @@ fn c20_open_placeholder_is_nobodys_audience() {
 fn c20_tenant_is_judged_after_the_signature() {
     let mut judge = allowing(&["other"]);
     judge.keys = super::support::keys(&[stranger()]);
-    refused(
-        judge.claims(|_| {}),
-        TokenError::Signature,
-        "forged, and of a foreign tenant",
-    );
-    refused(
-        judge.with("tid", "x\n"),
-        TokenError::Signature,
-        "forged, with control bytes",
-    );
+    refused(judge.claims(|_| {}), TokenError::Signature, "forged, and of a foreign tenant");
+    refused(judge.with("tid", "x\n"), TokenError::Signature, "forged, with control bytes");
 }
 
 #[test]

@@ -179,7 +179,7 @@ fn merge(into: &mut Table, changes: Table) {
                 into.remove(&key);
             }
             (Some(Value::Table(old)), Value::Table(new)) => merge(old, new),
-            (Some(Value::Array(old)), Value::Array(new)) if new.iter().all(|item| name(item).is_some()) => {
+            (Some(Value::Array(old)), Value::Array(new)) if is_named(&new) => {
                 new.into_iter().for_each(|item| merge_named(old, item));
             }
             (_, change) => {
@@ -187,6 +187,10 @@ fn merge(into: &mut Table, changes: Table) {
             }
         }
     }
+}
+
+fn is_named(list: &[Value]) -> bool {
+    !list.is_empty() && list.iter().all(|item| name(item).is_some())
 }
 
 fn merge_named(list: &mut Vec<Value>, item: Value) {
