@@ -15,6 +15,8 @@ mod answers;
 mod challenge;
 mod claims;
 mod credentials;
+mod forwarding;
+mod headers;
 mod key_choice;
 mod key_sets;
 mod metadata;

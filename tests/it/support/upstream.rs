@@ -39,6 +39,41 @@ pub(crate) struct Received {
     pub(crate) connection: usize,
 }
 
+/// What every forwarded POST of [`super::client::CALL`] with the default token carries, and nothing else.
+const ALLOWED: [&str; 16] = [
+    "accept",
+    "content-length",
+    "content-type",
+    "forwarded",
+    "host",
+    "traceparent",
+    "via",
+    "x-auth-client",
+    "x-auth-issuer",
+    "x-auth-scopes",
+    "x-auth-subject",
+    "x-auth-tenant",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-proto",
+    "x-request-id",
+];
+
+impl Received {
+    /// Asserts that nothing came but the fields of every forwarded POST and `more`, each once.
+    #[track_caller]
+    pub(crate) fn assert_only(&self, more: &[&str]) {
+        let mut wanted: Vec<_> = ALLOWED.iter().chain(more).map(ToString::to_string).collect();
+        wanted.sort();
+        assert_eq!(self.fields.names(), wanted, "{:?}", self.fields);
+    }
+
+    /// The only value of a field.
+    pub(crate) fn field(&self, name: &str) -> Option<&str> {
+        self.fields.get(name)
+    }
+}
+
 #[derive(Clone)]
 enum Behaviour {
     Bytes { bytes: Vec<u8>, close: bool },
