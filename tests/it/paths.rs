@@ -58,6 +58,19 @@ async fn p2_deviating_spellings_of_a_path_get_404() {
 }
 
 #[tokio::test]
+async fn p1_fragment_in_a_target_is_refused() {
+    let (issuer, upstream, gateway) = start().await;
+    // RFC 9112 §3.2: no form of a target has a fragment. Serving what stands before it would be a repair.
+    for target in ["/notes/mcp#", "/notes/mcp#x", "/notes/mcp?q#x", "/notes/mcp#/../x"] {
+        println!("case: {target}");
+        let client = gateway.client().bearer(issuer.mint());
+        let reply = gateway.connect().await.exchange(client.text("POST", target)).await;
+        assert!([400, 404].contains(&reply.status()), "{}", reply.status());
+    }
+    assert!(upstream.received().is_empty());
+}
+
+#[tokio::test]
 async fn p2_one_trailing_slash_is_the_same_route() {
     let (issuer, upstream, gateway) = start().await;
     let reply = gateway.client().bearer(issuer.mint()).post("/notes/mcp/?q").await;

@@ -54,6 +54,13 @@ impl RawHttp2 {
         hello.await.unwrap();
         // SETTINGS_HEADER_TABLE_SIZE = 0
         connection.frame(SETTINGS, 0, 0, &[0, 1, 0, 0, 0, 0]).await;
+        // Limits are in force once they are acknowledged.
+        let mut head = [0; 9];
+        within("settings", connection.stream.read_exact(&mut head)).await.unwrap();
+        assert_eq!((head[3], head[4]), (SETTINGS, 0));
+        let mut settings = vec![0; usize::from(head[2])];
+        connection.stream.read_exact(&mut settings).await.unwrap();
+        connection.frame(SETTINGS, 1, 0, &[]).await;
         connection
     }
 

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::fmt::Debug;
+use std::net::SocketAddr;
 use std::sync::{Mutex, OnceLock};
 
 use serde_json::{Map, Value};
@@ -51,6 +52,13 @@ pub(crate) fn collect() {
 pub(crate) async fn of_request(id: &str) -> Line {
     let wanted = |line: &Line| line.text("request_id") == id && !line.text("event").is_empty();
     first(&format!("a log line of request {id}"), wanted).await
+}
+
+/// The line of a request from this address: for requests that got no answer.
+pub(crate) async fn of_peer(peer: SocketAddr) -> Line {
+    let peer = peer.to_string();
+    let wanted = |line: &Line| line.text("peer") == peer && !line.text("request_id").is_empty();
+    first(&format!("a log line of peer {peer}"), wanted).await
 }
 
 /// The first line that is as wanted.
