@@ -14,6 +14,8 @@ mod actors;
 mod answers;
 mod challenge;
 mod claims;
+mod cli;
+mod config;
 mod credentials;
 mod forwarding;
 mod framing;
@@ -26,4 +28,3 @@ mod paths;
 mod routing;
 mod signatures;
 mod token_form;
-// `mod config;` and `mod cli;` belong here once those files exist.

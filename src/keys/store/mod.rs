@@ -90,11 +90,6 @@ impl KeyStore {
         })
     }
 
-    /// Whose keys these are.
-    pub(crate) fn issuer(&self) -> &Issuer {
-        &self.issuer
-    }
-
     /// The keys in force.
     pub(crate) fn current(&self) -> Result<Arc<Keys>, Unavailable> {
         self.current.load_full().filter(|keys| self.serves(keys)).ok_or_else(|| self.unavailable(Instant::now()))
