@@ -324,6 +324,13 @@ impl Connection {
         assert!(matches!(read, Ok(0) | Err(_)), "more bytes instead of the end");
     }
 
+    /// The first bytes that the gateway sends, or none when it closes instead.
+    pub(crate) async fn until_answered_or_closed(&mut self) -> Vec<u8> {
+        let mut bytes = [0; 12];
+        let read = within("an answer or the end", self.stream.read_exact(&mut bytes)).await;
+        read.map(|_| bytes.to_vec()).unwrap_or_default()
+    }
+
     /// What the gateway sends until it closes.
     pub(crate) async fn until_closed(&mut self) -> Vec<u8> {
         let mut bytes = Vec::new();
@@ -400,10 +407,14 @@ enum StreamBody {
 impl Streaming {
     /// The next piece of the body as it comes; `None` at its proper end.
     pub(crate) async fn next(&mut self) -> Option<String> {
-        match self.piece().await {
-            Piece::Data(data) => Some(String::from_utf8(data).unwrap()),
-            Piece::End => None,
-            Piece::Broken => panic!("the answer broke off"),
+        loop {
+            match self.piece().await {
+                // HTTP/2 may end a body with an empty frame.
+                Piece::Data(data) if data.is_empty() => {}
+                Piece::Data(data) => return Some(String::from_utf8(data).unwrap()),
+                Piece::End => return None,
+                Piece::Broken => panic!("the answer broke off"),
+            }
         }
     }
 

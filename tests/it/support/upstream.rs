@@ -311,6 +311,11 @@ impl Stream {
         assert!(self.command(Command::Send(text.into())).await, "the stream is gone");
     }
 
+    /// Writes one piece; false when nobody takes it any more.
+    pub(crate) async fn try_send(&self, text: &str) -> bool {
+        self.command(Command::Send(text.into())).await
+    }
+
     /// Ends the answer properly.
     pub(crate) async fn end(self) {
         assert!(self.command(Command::End).await, "the stream is gone");
