@@ -1,6 +1,7 @@
 //! What goes upstream and what comes back: digest §7, number by number.
 
 use crate::support::client::CALL;
+use crate::support::raw::post_head;
 use crate::support::{Gateway, Issuer, PATH, Upstream, start, start_with};
 
 #[tokio::test]
@@ -171,11 +172,7 @@ async fn number_9_body_is_forwarded_byte_for_byte() {
 async fn number_9_framing_is_made_new() {
     let (issuer, upstream, gateway) = start().await;
     let mut connection = gateway.connect().await;
-    let head = format!(
-        "POST {PATH} HTTP/1.1\r\nHost: mcp.example.com\r\nAuthorization: Bearer {}\r\n\
-         Content-Type: application/json\r\nTransfer-Encoding: chunked\r\nTrailer: x-auth-subject\r\n\r\n",
-        issuer.mint()
-    );
+    let head = post_head(&issuer, "Transfer-Encoding: chunked\r\nTrailer: x-auth-subject\r\n");
     let (first, second) = CALL.split_at(7);
     let chunks =
         format!("7;ext=1\r\n{first}\r\n{:X}\r\n{second}\r\n0\r\nx-auth-subject: mallory\r\n\r\n", second.len());

@@ -5,6 +5,7 @@
     clippy::panic,
     clippy::indexing_slicing,
     clippy::print_stdout,
+    clippy::string_slice,
     reason = "a failed step is a failed test"
 )]
 
@@ -12,15 +13,18 @@ mod support;
 
 mod actors;
 mod answers;
+mod architecture;
 mod challenge;
 mod claims;
 mod cli;
 mod config;
 mod cors;
 mod credentials;
+mod exchanges;
 mod forwarding;
 mod framing;
 mod headers;
+mod heads;
 mod http2;
 mod key_choice;
 mod key_sets;
@@ -35,3 +39,4 @@ mod tenants;
 mod timeouts;
 mod tls;
 mod token_form;
+mod upstream_faults;

@@ -1,5 +1,6 @@
 //! Which route answers, by authority and path, and what is checked before what (digest §1).
 
+use crate::support::raw::post_head;
 use crate::support::{Gateway, Issuer, PATH, Upstream, start, start_with};
 
 const METADATA: &str = "https://mcp.example.com/.well-known/oauth-protected-resource";
@@ -189,16 +190,9 @@ async fn content_codings_get_415() {
 #[tokio::test]
 async fn declared_body_over_the_limit_gets_413_unread() {
     let (issuer, _upstream, gateway) = start_with("listen.limits.body_bytes = \"2KiB\"").await;
-    let head = |length: &str| {
-        format!(
-            "POST {PATH} HTTP/1.1\r\nHost: mcp.example.com\r\nAuthorization: Bearer {}\r\n\
-             Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n",
-            issuer.mint()
-        )
-    };
     for length in ["2049", "1099511627776"] {
         let mut connection = gateway.connect().await;
-        let reply = connection.exchange(head(length)).await;
+        let reply = connection.exchange(post_head(&issuer, &format!("Content-Length: {length}\r\n"))).await;
         reply.assert_refused(413, "content_too_large", "mcp.size").await;
         connection.assert_closed().await;
     }
@@ -210,11 +204,7 @@ async fn declared_body_over_the_limit_gets_413_unread() {
 async fn chunked_body_over_the_limit_gets_413_and_is_never_complete_upstream() {
     let (issuer, upstream, gateway) = start_with("listen.limits.body_bytes = \"2KiB\"").await;
     let mut connection = gateway.connect().await;
-    let head = format!(
-        "POST {PATH} HTTP/1.1\r\nHost: mcp.example.com\r\nAuthorization: Bearer {}\r\n\
-         Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n",
-        issuer.mint()
-    );
+    let head = post_head(&issuer, "Transfer-Encoding: chunked\r\n");
     let chunk = format!("400\r\n{}\r\n", " ".repeat(0x400));
     let reply = connection.exchange(head + &chunk.repeat(3)).await;
     reply.assert_failed(413, "content_too_large", "mcp.size").await;

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use crate::support::raw::post_head;
 use crate::support::{Client, Gateway, Issuer, PATH, Upstream, start, start_with};
 
 /// A client of each version of HTTP with a good token.
@@ -155,11 +156,7 @@ async fn stream_that_nobody_reads_does_not_block_its_neighbours() {
 async fn request_body_passes_before_it_is_whole() {
     let (issuer, upstream, gateway) = start().await;
     let mut connection = gateway.connect().await;
-    let head = format!(
-        "POST {PATH} HTTP/1.1\r\nHost: mcp.example.com\r\nAuthorization: Bearer {}\r\n\
-         Content-Type: application/json\r\nContent-Length: 8\r\n\r\n",
-        issuer.mint()
-    );
+    let head = post_head(&issuer, "Content-Length: 8\r\n");
     connection.write(head + "{\"a\"").await;
     upstream.until("the first half", |request| request.body == b"{\"a\"").await;
     assert_eq!(connection.exchange(": 1}").await.status(), 200);

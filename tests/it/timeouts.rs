@@ -6,6 +6,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpSocket, TcpStream};
 
 use crate::support::client::CALL;
+use crate::support::raw::post_head;
 use crate::support::{Gateway, Issuer, PATH, Upstream, start_with};
 
 /// Longer than every wait configured here, shorter than every default.
@@ -17,15 +18,6 @@ fn limits(text: &str) -> String {
 
 fn timeouts(text: &str) -> String {
     format!("routes = [{{ name = \"notes\", timeouts = {{ {text} }} }}]")
-}
-
-/// A head with a good token and these lines.
-fn head(issuer: &Issuer, lines: &str) -> String {
-    format!(
-        "POST {PATH} HTTP/1.1\r\nHost: mcp.example.com\r\nAuthorization: Bearer {}\r\n\
-         Content-Type: application/json\r\n{lines}\r\n",
-        issuer.mint()
-    )
 }
 
 #[tokio::test]
@@ -100,7 +92,7 @@ async fn d4_body_that_stalls_gets_408() {
     let (issuer, upstream, gateway) = start_with(&limits("body_timeout = \"300ms\"")).await;
     let mut connection = gateway.connect().await;
     let start = Instant::now();
-    let reply = connection.exchange(head(&issuer, "Content-Length: 1000\r\n") + "{\"half\":").await;
+    let reply = connection.exchange(post_head(&issuer, "Content-Length: 1000\r\n") + "{\"half\":").await;
     reply.assert_failed(408, "request_timeout", "conn.body_timeout").await;
     connection.assert_closed().await;
     assert!((Duration::from_millis(250)..SOON).contains(&start.elapsed()), "{:?}", start.elapsed());
@@ -111,7 +103,7 @@ async fn d4_body_that_stalls_gets_408() {
 async fn d4_body_that_trickles_gets_408() {
     let (issuer, upstream, gateway) = start_with(&limits("body_timeout = \"500ms\"")).await;
     let mut connection = gateway.connect().await;
-    connection.write(head(&issuer, "Content-Length: 100000\r\n")).await;
+    connection.write(post_head(&issuer, "Content-Length: 100000\r\n")).await;
     let start = Instant::now();
     for _ in 0..60 {
         connection.write("x").await;
@@ -150,7 +142,7 @@ async fn d5_body_is_not_awaited_without_a_good_token() {
     let (issuer, _upstream, gateway) = start_with("").await;
     let start = Instant::now();
     let mut connection = gateway.connect().await;
-    let head = head(&issuer, "Content-Length: 1000\r\n").replace("Authorization", "X-Not-Authorization");
+    let head = post_head(&issuer, "Content-Length: 1000\r\n").replace("Authorization", "X-Not-Authorization");
     let reply = connection.exchange(head).await;
     reply.assert_refused(401, "unauthorized", "auth.missing").await;
     assert!(start.elapsed() < SOON);
@@ -195,7 +187,7 @@ async fn d24_upstream_that_never_answers_gets_504() {
 async fn d24_time_to_send_a_body_is_no_time_of_the_upstream() {
     let (issuer, upstream, gateway) = start_with(&timeouts("response = \"400ms\"")).await;
     let mut connection = gateway.connect().await;
-    connection.write(head(&issuer, &format!("Content-Length: {}\r\n", CALL.len())) + &CALL[..5]).await;
+    connection.write(post_head(&issuer, &format!("Content-Length: {}\r\n", CALL.len())) + &CALL[..5]).await;
     upstream.until("the body begins", |request| !request.body.is_empty()).await;
     tokio::time::sleep(Duration::from_millis(900)).await;
     assert_eq!(connection.exchange(&CALL[5..]).await.status(), 200);

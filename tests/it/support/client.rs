@@ -153,7 +153,7 @@ impl Client {
             let mut connection = self.connect_http2().await;
             let response = within("a head", connection.call(&self, method, target)).await.unwrap();
             let (parts, body) = response.into_parts();
-            let (head, body) = (head_of(&parts), StreamBody::Http2(body, connection));
+            let (head, body) = (head_of(&parts), StreamBody::Http2 { body, _connection: connection });
             return Streaming { head, body };
         }
         let mut connection = self.connect().await;
@@ -169,10 +169,10 @@ impl Client {
         let mut text = format!("{method} {target} HTTP/1.1\r\nHost: {}\r\n", self.authority);
         let body = self.body_for(method);
         for (name, value) in self.fields_for(method) {
-            text += &format!("{name}: {value}\r\n");
+            text += &[&name, ": ", &value, "\r\n"].concat();
         }
         if method == "POST" || !body.is_empty() {
-            text += &format!("Content-Length: {}\r\n", body.len());
+            text += &["Content-Length: ", &body.len().to_string(), "\r\n"].concat();
         }
         let mut text = (text + "\r\n").into_bytes();
         text.extend(body);
@@ -401,7 +401,7 @@ pub(crate) struct Streaming {
 
 enum StreamBody {
     Http1(Box<Connection>, Length),
-    Http2(Incoming, Http2),
+    Http2 { body: Incoming, _connection: Http2 },
 }
 
 impl Streaming {
@@ -423,7 +423,8 @@ impl Streaming {
         loop {
             match self.piece().await {
                 Piece::Data(_) => {}
-                end => return end == Piece::End,
+                Piece::End => return true,
+                Piece::Broken => return false,
             }
         }
     }
@@ -432,7 +433,7 @@ impl Streaming {
         let step = async {
             match &mut self.body {
                 StreamBody::Http1(connection, length) => length.next(&mut connection.stream).await,
-                StreamBody::Http2(body, _) => match body.frame().await {
+                StreamBody::Http2 { body, .. } => match body.frame().await {
                     None => Piece::End,
                     Some(Err(_)) => Piece::Broken,
                     Some(Ok(frame)) => Piece::Data(frame.into_data().unwrap_or_default().to_vec()),

@@ -2,7 +2,6 @@
 
 use std::fmt::Display;
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,7 +22,8 @@ pub(crate) const NOTHING: &str = "!nothing";
 pub(crate) struct Gateway {
     running: server::Gateway,
     secure: bool,
-    files: TempDir,
+    /// The folder of the configuration; gone with the gateway.
+    _files: TempDir,
     upstream: Arc<upstream::Shared>,
 }
 
@@ -93,7 +93,7 @@ impl Gateway {
         let secure = config.listen.tls.is_some();
         let listeners = Listeners::bind(&config).await.unwrap();
         let running = within("the start", server::Gateway::start(config, listeners)).await.unwrap();
-        Self { running, secure, files, upstream: upstream.shared() }
+        Self { running, secure, _files: files, upstream: upstream.shared() }
     }
 
     /// Waits until `/readyz` says yes.
@@ -122,11 +122,6 @@ impl Gateway {
     /// The public listener.
     pub(crate) fn address(&self) -> SocketAddr {
         self.running.address()
-    }
-
-    /// The folder of the configuration.
-    pub(crate) fn folder(&self) -> &Path {
-        self.files.path()
     }
 
     /// A client that addresses the authority of [`RESOURCE`].
@@ -180,7 +175,9 @@ fn merge(into: &mut Table, changes: Table) {
             }
             (Some(Value::Table(old)), Value::Table(new)) => merge(old, new),
             (Some(Value::Array(old)), Value::Array(new)) if is_named(&new) => {
-                new.into_iter().for_each(|item| merge_named(old, item));
+                for item in new {
+                    merge_named(old, item);
+                }
             }
             (_, change) => {
                 into.insert(key, change);

@@ -192,17 +192,11 @@ fn status(block: &[u8]) -> u16 {
 
 /// Three digits in the code of RFC 7541 appendix B: 0 to 2 take five bits, 3 to 9 six.
 fn huffman_digits(bytes: &[u8]) -> u16 {
-    let bits: String = bytes.iter().map(|byte| format!("{byte:08b}")).collect();
-    let (mut at, mut status) = (0, 0);
+    let mut bits = bytes.iter().flat_map(|byte| (0..8).rev().map(move |at| u16::from(byte >> at & 1)));
+    let mut status = 0;
     for _ in 0..3 {
-        let five = u16::from_str_radix(&bits[at..at + 5], 2).unwrap();
-        let digit = if five < 3 {
-            at += 5;
-            five
-        } else {
-            at += 6;
-            u16::from_str_radix(&bits[at - 6..at], 2).unwrap() - 0x19 + 3
-        };
+        let five = (0..5).fold(0, |value, _| value * 2 + bits.next().unwrap());
+        let digit = if five < 3 { five } else { five * 2 + bits.next().unwrap() - 0x19 + 3 };
         status = status * 10 + digit;
     }
     status

@@ -103,11 +103,6 @@ impl Issuer {
         *self.shared.manner.lock().unwrap() = manner;
     }
 
-    /// From now on these very bytes are served instead of keys.
-    pub(crate) fn serves_bytes(&self, bytes: impl Into<Vec<u8>>) {
-        self.serves(Manner::Bytes(bytes.into()));
-    }
-
     /// Changes one member of the metadata.
     pub(crate) fn claims_to_be(&self, name: &str, value: impl Into<Value>) {
         self.shared.metadata.lock().unwrap()[name] = value.into();
@@ -155,8 +150,12 @@ async fn serve(mut stream: BufReader<TcpStream>, shared: Arc<Shared>) {
         let field = match manner {
             Manner::WithField(field) => field + "\r\n",
             Manner::Well => String::new(),
-            bad if target == "/jwks" => return misbehave(&mut stream, bad).await,
-            _ => String::new(),
+            Manner::Bytes(_) | Manner::Gone | Manner::Silent | Manner::Dribbling | Manner::Endless => {
+                if target == "/jwks" {
+                    return misbehave(&mut stream, manner).await;
+                }
+                String::new()
+            }
         };
         let body = body.to_string();
         let answer = format!(

@@ -8,6 +8,7 @@ pub(crate) mod keys;
 pub(crate) mod log;
 pub(crate) mod mint;
 pub(crate) mod pki;
+pub(crate) mod raw;
 pub(crate) mod reply;
 pub(crate) mod upstream;
 pub(crate) mod wire;
@@ -55,6 +56,6 @@ pub(crate) async fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T
 pub(crate) async fn within<T>(what: &str, step: impl Future<Output = T>) -> T {
     match tokio::time::timeout(PATIENCE, step).await {
         Ok(done) => done,
-        Err(_) => panic!("took too long: {what}"),
+        Err(elapsed) => panic!("{what}: {elapsed}"),
     }
 }

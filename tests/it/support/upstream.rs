@@ -166,7 +166,7 @@ impl Upstream {
 
     /// From now on answers with these fields besides.
     pub(crate) fn answers_with(&self, status: u16, fields: &[(&str, &str)], body: &str) {
-        let fields: String = fields.iter().map(|(n, v)| format!("{n}: {v}\r\n")).collect();
+        let fields: String = fields.iter().flat_map(|(name, value)| [name, ": ", value, "\r\n"]).collect();
         let length = body.len();
         self.behave(Behaviour::Bytes {
             bytes: format!("HTTP/1.1 {status} Told\r\n{fields}content-length: {length}\r\n\r\n{body}").into(),
