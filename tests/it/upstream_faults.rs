@@ -1,7 +1,7 @@
 //! Answers of an upstream that are no answers (threats F11, F16).
 
-use crate::support::client::CALL;
-use crate::support::raw::post_head;
+use crate::support::log;
+use crate::support::mint::unique;
 use crate::support::{PATH, start};
 
 #[tokio::test]
@@ -73,7 +73,6 @@ async fn f16_bytes_left_over_never_answer_the_next_request() {
 #[tokio::test]
 async fn f16_answer_cut_off_in_its_body_is_never_whole() {
     let (issuer, upstream, gateway) = start().await;
-    let length = format!("Content-Length: {}\r\n", CALL.len());
     for bytes in [
         "HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{\"half\":",
         "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n8\r\n{\"half\":\r\n",
@@ -81,11 +80,13 @@ async fn f16_answer_cut_off_in_its_body_is_never_whole() {
     ] {
         upstream.answers_bytes_and_closes(bytes);
         let mut connection = gateway.connect().await;
-        connection.write(post_head(&issuer, &length) + CALL).await;
+        let id = unique();
+        let client = gateway.client().bearer(issuer.mint().claim("jti", id.clone()));
+        connection.write(client.text("POST", PATH)).await;
         let answer = String::from_utf8(connection.until_closed().await).unwrap();
         let whole = answer.ends_with("\r\n0\r\n\r\n") && !answer.contains(" 502 ");
         assert!(!whole, "{answer}");
-        let line = connection.log().await;
+        let line = log::of_token(&id).await;
         assert!(line.text("reason").starts_with("upstream."), "{line:?}");
     }
 }

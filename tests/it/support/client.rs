@@ -224,16 +224,12 @@ impl Client {
 
     /// A connection after a handshake with these properties; plain when the gateway speaks plain text.
     pub(crate) async fn handshake(&self, handshake: Handshake) -> io::Result<Connection> {
-        let (stream, local): (Box<dyn Socket>, _) = if self.secure {
-            let stream = self.tls(Arc::new(handshake.config()), &handshake.server_name).await?;
-            let local = stream.get_ref().0.local_addr()?;
-            (Box::new(stream), local)
+        let stream: Box<dyn Socket> = if self.secure {
+            Box::new(self.tls(Arc::new(handshake.config()), &handshake.server_name).await?)
         } else {
-            let stream = self.tcp().await;
-            let local = stream.local_addr()?;
-            (Box::new(stream), local)
+            Box::new(self.tcp().await)
         };
-        Ok(Connection { stream: BufReader::new(stream), local, upstream: self.upstream.clone() })
+        Ok(Connection { stream: BufReader::new(stream), upstream: self.upstream.clone() })
     }
 
     /// A TLS stream with these settings.
@@ -256,8 +252,6 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Socket for S {}
 /// One HTTP/1.1 connection.
 pub(crate) struct Connection {
     stream: BufReader<Box<dyn Socket>>,
-    /// Our end of the socket: the gateway's log calls it the peer.
-    local: SocketAddr,
     upstream: Arc<upstream::Shared>,
 }
 
@@ -309,11 +303,6 @@ impl Connection {
     pub(crate) async fn head(&mut self) -> Head {
         let head = within("a head", read_head(&mut self.stream)).await;
         head.unwrap_or_else(|| panic!("closed without an answer"))
-    }
-
-    /// The log line of the one request on this connection.
-    pub(crate) async fn log(&self) -> super::log::Line {
-        super::log::of_peer(self.local).await
     }
 
     /// Waits until the gateway closes the connection; panics when it sends something instead.

@@ -2,7 +2,6 @@
 
 use std::collections::VecDeque;
 use std::fmt::Debug;
-use std::net::SocketAddr;
 use std::sync::{Mutex, OnceLock};
 
 use serde_json::{Map, Value};
@@ -54,11 +53,9 @@ pub(crate) async fn of_request(id: &str) -> Line {
     first(&format!("a log line of request {id}"), wanted).await
 }
 
-/// The line of a request from this address: for requests that got no answer.
-pub(crate) async fn of_peer(peer: SocketAddr) -> Line {
-    let peer = peer.to_string();
-    let wanted = |line: &Line| line.text("peer") == peer && !line.text("request_id").is_empty();
-    first(&format!("a log line of peer {peer}"), wanted).await
+/// The line of the request that carried the token with this `jti`: for requests that got no answer.
+pub(crate) async fn of_token(id: &str) -> Line {
+    first(&format!("a log line of token {id}"), |line| line.text("jti") == id).await
 }
 
 /// The first line that is as wanted.
