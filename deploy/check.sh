@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Checks everything in deploy/ that can be checked without deploying it. Its tools go into target/deploy-tools.
+# Checks everything in deploy/, and what the documents refer to, that can be checked without deploying it. Its tools go into target/deploy-tools.
 #
 #   deploy/check.sh [BINARY]     the gateway to check the configurations with; built (debug) when none is given
 set -euo pipefail
@@ -32,6 +32,8 @@ main() {
     check "configuration: compose" configuration deploy/gateway.toml
     check "configuration: Kubernetes" configuration deploy/kubernetes/gateway.toml
     check "configuration: systemd" configuration deploy/gateway.systemd.toml
+    check "configuration: README" configuration <(awk '/^```/ { inside = /toml/; next } inside' README.md)
+    check "links between documents" links
     if command -v systemd-analyze >/dev/null; then
         check "systemd unit" unit_is_valid
         check "systemd unit's exposure" unit_is_closed
@@ -98,7 +100,7 @@ restricted() {
     grep -q 'type: RuntimeDefault' "$WORK/kubernetes.yaml"
 }
 
-# configuration FILE: moved to where the files it names exist, the gateway must find nothing wrong with it.
+# configuration FILE: with its TLS files moved to where they exist, the gateway must find nothing wrong with it.
 configuration() {
     local folder=$WORK/configuration
     mkdir -p "$folder"
@@ -107,6 +109,16 @@ configuration() {
         -keyout "$folder/tls.key" -out "$folder/tls.crt"
     sed "s#/etc/portcullis/tls/#$folder/#g" "$1" >"$folder/gateway.toml"
     CREDENTIALS_DIRECTORY=$folder "$BINARY" check --config "$folder/gateway.toml"
+}
+
+# Every relative link of a document leads to a file.
+links() {
+    local document link
+    for document in *.md docs/decisions/*.md; do
+        while read -r link; do
+            [[ -e $(dirname "$document")/$link ]] || { echo "$document: $link is not there"; return 1; }
+        done < <(grep -oE '\]\([^)#]+' "$document" | cut -c3- | grep -v '^https:')
+    done
 }
 
 # systemd wants the program to exist.
