@@ -1,4 +1,42 @@
-//! The whole gateway in process, and the binary.
+//! The whole gateway in process, against an issuer, an upstream and clients of its own. One file per behaviour; the
+//! names of tests that stand for a case of the threat catalogue begin with its id.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::string_slice,
+    reason = "a failed step is a failed test"
+)]
 
+mod support;
+
+mod actors;
+mod answers;
+mod architecture;
+mod challenge;
+mod claims;
 mod cli;
 mod config;
+mod cors;
+mod credentials;
+mod exchanges;
+mod forwarding;
+mod framing;
+mod headers;
+mod heads;
+mod http2;
+mod key_choice;
+mod key_sets;
+mod lifecycle;
+mod limits;
+mod metadata;
+mod paths;
+mod routing;
+mod signatures;
+mod streaming;
+mod tenants;
+mod timeouts;
+mod tls;
+mod token_form;
+mod upstream_faults;

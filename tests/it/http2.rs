@@ -1,0 +1,317 @@
+//! HTTP/2 frames that no library would send (threats 21 to 27, D10 to D17).
+
+use crate::support::client::CALL;
+use crate::support::http2::{Outcome, RawHttp2};
+use crate::support::{Gateway, Issuer, PATH, Upstream, start};
+
+type Field<'a> = (&'a str, &'a str);
+
+/// The pseudo-fields of a good POST.
+const PSEUDO: [Field<'static>; 4] =
+    [(":method", "POST"), (":scheme", "https"), (":authority", "mcp.example.com"), (":path", PATH)];
+
+/// A request without a body that is good but for what a test adds.
+async fn request(gateway: &Gateway, issuer: &Issuer, pseudo: &[Field<'_>], more: &[Field<'_>]) -> Outcome {
+    let bearer = format!("Bearer {}", issuer.mint());
+    let common = [("authorization", bearer.as_str()), ("content-type", "application/json")];
+    let fields: Vec<_> = pseudo.iter().chain(&common).chain(more).copied().collect();
+    RawHttp2::connect(&gateway.client()).await.request(&fields).await
+}
+
+/// Asserts that a request with these further fields is refused as malformed.
+async fn malformed(more: &[&[Field<'_>]]) {
+    let (issuer, upstream, gateway) = start().await;
+    for fields in more {
+        let outcome = request(&gateway, &issuer, &PSEUDO, fields).await;
+        outcome.assert_malformed(&format!("{fields:?}"));
+    }
+    assert!(upstream.received().is_empty(), "{:?}", upstream.received());
+}
+
+#[tokio::test]
+async fn hand_written_frames_of_a_good_request_are_served() {
+    let (issuer, upstream, gateway) = start().await;
+    let outcome = request(&gateway, &issuer, &PSEUDO, &[("te", "trailers"), ("content-length", "0")]).await;
+    assert_eq!(outcome, Outcome::Answered(200));
+    assert!(upstream.only().complete);
+}
+
+#[tokio::test]
+async fn h2_21_illegal_names_are_malformed() {
+    malformed(&[
+        &[("X-Upper", "1")],
+        &[("x-uppeR", "1")],
+        &[("x a", "1")],
+        &[("x:y", "1")],
+        &[("x\r\ny", "1")],
+        &[("x\ny", "1")],
+        &[("x\0y", "1")],
+        &[("", "1")],
+        &[("x\u{7f}", "1")],
+        &[("x-ä", "1")],
+        &[("X-Auth-Subject", "mallory")],
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn h2_21_illegal_values_are_malformed() {
+    malformed(&[
+        &[("x-a", "a\r\nx-auth-subject: mallory")],
+        &[("x-a", "a\nb")],
+        &[("x-a", "a\rb")],
+        &[("x-a", "a\0b")],
+        &[("x-a", "\r")],
+        &[("x-a", "a\u{1}b")],
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn h2_21_illegal_pseudo_values_never_reach_the_upstream() {
+    let (issuer, upstream, gateway) = start().await;
+    for (name, value) in [
+        (":path", "/notes/mcp\r\nx: y"),
+        (":path", "/notes/mcp HTTP/1.1"),
+        (":path", "/notes/mcp\0"),
+        (":method", "POST /x"),
+        (":method", "PO\r\nST"),
+        (":method", ""),
+        (":scheme", "https\r\n"),
+        (":authority", "mcp.example.com\r\nx: y"),
+        (":authority", "user@mcp.example.com"),
+        (":authority", "mcp.example.com/x"),
+    ] {
+        let pseudo = PSEUDO.map(|field| if field.0 == name { (name, value) } else { field });
+        let outcome = request(&gateway, &issuer, &pseudo, &[]).await;
+        let refused = !matches!(outcome, Outcome::Answered(200..=299));
+        assert!(refused, "{name} {value:?}: {outcome:?}");
+    }
+    assert!(upstream.received().is_empty(), "{:?}", upstream.received());
+}
+
+#[tokio::test]
+async fn h2_22_connection_specific_fields_are_malformed() {
+    malformed(&[
+        &[("connection", "close")],
+        &[("connection", "x-auth-subject")],
+        &[("transfer-encoding", "chunked")],
+        &[("upgrade", "h2c")],
+        &[("keep-alive", "timeout=5")],
+        &[("proxy-connection", "keep-alive")],
+        &[("te", "gzip")],
+        &[("te", "trailers, gzip")],
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn h2_21_fragment_in_a_path_is_no_repairable_mistake() {
+    let (issuer, upstream, gateway) = start().await;
+    for path in ["/notes/mcp#", "/notes/mcp#x", "/notes/mcp?q#x"] {
+        let pseudo = PSEUDO.map(|field| if field.0 == ":path" { (":path", path) } else { field });
+        let outcome = request(&gateway, &issuer, &pseudo, &[]).await;
+        assert!(!matches!(outcome, Outcome::Answered(200..=299)), "{path}: {outcome:?}");
+    }
+    assert!(upstream.received().is_empty());
+}
+
+/// Sends a head with this length and this body; whatever happens, the upstream must not get a complete request.
+async fn mismatched(issuer: &Issuer, upstream: &Upstream, gateway: &Gateway, lengths: &[&str], body: &str) {
+    println!("case: {lengths:?} {body:?}");
+    let bearer = format!("Bearer {}", issuer.mint());
+    let common = [("authorization", bearer.as_str()), ("content-type", "application/json")];
+    let lengths = lengths.iter().map(|length| ("content-length", *length));
+    let fields: Vec<_> = PSEUDO.into_iter().chain(common).chain(lengths).collect();
+    let mut connection = RawHttp2::connect(&gateway.client()).await;
+    let stream = connection.head(&fields, body.is_empty()).await;
+    if !body.is_empty() {
+        connection.data(stream, body.as_bytes(), true).await;
+    }
+    connection.outcome(stream).await.assert_malformed("length mismatch");
+    assert!(upstream.received().iter().all(|request| !request.complete), "{:?}", upstream.received());
+}
+
+#[tokio::test]
+async fn h2_23_content_length_that_does_not_fit_the_data_is_malformed() {
+    let (issuer, upstream, gateway) = start().await;
+    for (lengths, body) in [
+        (&["5"][..], "abc"),
+        (&["2"], "abc"),
+        (&["5"], ""),
+        (&["0"], "abc"),
+        (&["3", "4"], "abc"),
+        (&["4", "3"], "abc"),
+        (&["-3"], "abc"),
+        (&["+3"], "abc"),
+        (&["0x3"], "abc"),
+        (&["99999999999999999999"], "abc"),
+    ] {
+        mismatched(&issuer, &upstream, &gateway, lengths, body).await;
+    }
+}
+
+#[tokio::test]
+async fn h2_25_doubled_late_unknown_or_missing_pseudo_fields_are_malformed() {
+    let (issuer, upstream, gateway) = start().await;
+    let with = |field: Field<'static>| PSEUDO.into_iter().chain([field]).collect::<Vec<_>>();
+    let without = |name: &str| PSEUDO.into_iter().filter(|field| field.0 != name).collect::<Vec<_>>();
+    let mut cases = vec![with((":unknown", "1")), with((":status", "200")), with((":", "1"))];
+    cases.extend(PSEUDO.map(with));
+    cases.extend([":method", ":scheme", ":path"].map(without));
+    cases.push(PSEUDO.map(|field| if field.0 == ":path" { (":path", "") } else { field }).to_vec());
+    cases.push(with((":path", "/other")));
+    cases.push(with((":authority", "evil.example")));
+    for pseudo in cases {
+        let outcome = request(&gateway, &issuer, &pseudo, &[]).await;
+        outcome.assert_malformed(&format!("{pseudo:?}"));
+    }
+    for late in PSEUDO {
+        let outcome = request(&gateway, &issuer, &without(late.0), &[late]).await;
+        outcome.assert_malformed(&format!("late {late:?}"));
+    }
+    assert!(upstream.received().is_empty());
+}
+
+#[tokio::test]
+async fn h2_25_missing_authority_is_refused_without_a_host() {
+    let (issuer, upstream, gateway) = start().await;
+    let without: Vec<_> = PSEUDO.into_iter().filter(|field| field.0 != ":authority").collect();
+    let outcome = request(&gateway, &issuer, &without, &[]).await;
+    assert!(!matches!(outcome, Outcome::Answered(200..=299)), "{outcome:?}");
+    assert!(upstream.received().is_empty());
+}
+
+#[tokio::test]
+async fn h2_25_host_that_differs_from_the_authority_is_refused() {
+    let (issuer, upstream, gateway) = start().await;
+    for more in [&[("host", "evil.example")][..], &[("host", "mcp.example.com"), ("host", "evil.example")]] {
+        let outcome = request(&gateway, &issuer, &PSEUDO, more).await;
+        let refused = matches!(outcome, Outcome::Reset(_) | Outcome::Answered(400 | 421));
+        assert!(refused, "{more:?}: {outcome:?}");
+    }
+    assert!(upstream.received().is_empty());
+    let same = request(&gateway, &issuer, &PSEUDO, &[("host", "mcp.example.com")]).await;
+    assert_eq!(same, Outcome::Answered(200));
+}
+
+#[tokio::test]
+async fn h2_25_scheme_that_is_not_the_connections_is_refused() {
+    let (issuer, upstream, gateway) = start().await;
+    for scheme in ["http", "ftp", "gopher"] {
+        let pseudo = PSEUDO.map(|field| if field.0 == ":scheme" { (":scheme", scheme) } else { field });
+        let outcome = request(&gateway, &issuer, &pseudo, &[]).await;
+        assert!(!matches!(outcome, Outcome::Answered(200..=299)), "{scheme}: {outcome:?}");
+    }
+    assert!(upstream.received().is_empty());
+}
+
+#[tokio::test]
+async fn h2_27_connect_is_refused() {
+    let (issuer, upstream, gateway) = start().await;
+    let target = upstream.authority();
+    for pseudo in [
+        &[(":method", "CONNECT"), (":authority", "mcp.example.com:443")][..],
+        &[(":method", "CONNECT"), (":authority", target.as_str())],
+        &[(":method", "CONNECT"), (":scheme", "https"), (":authority", "mcp.example.com"), (":path", PATH)],
+        &[
+            (":method", "CONNECT"),
+            (":protocol", "websocket"),
+            (":scheme", "https"),
+            (":authority", "mcp.example.com"),
+            (":path", PATH),
+        ],
+    ] {
+        let outcome = request(&gateway, &issuer, pseudo, &[]).await;
+        let refused =
+            matches!(outcome, Outcome::Reset(_) | Outcome::GoAway(_) | Outcome::Answered(400 | 404 | 405 | 421));
+        assert!(refused, "{pseudo:?}: {outcome:?}");
+    }
+    assert_eq!(upstream.connections(), 0);
+}
+
+#[tokio::test]
+async fn d10_header_list_over_the_limit_is_refused() {
+    let (issuer, upstream, gateway) = start().await;
+    let value = "x".repeat(7000);
+    let outcome = request(&gateway, &issuer, &PSEUDO, &[("x-filler", value.as_str()); 6]).await;
+    let refused = matches!(outcome, Outcome::Reset(_) | Outcome::GoAway(_) | Outcome::Answered(431) | Outcome::Closed);
+    assert!(refused, "{outcome:?}");
+    assert!(upstream.received().is_empty());
+}
+
+#[tokio::test]
+async fn d11_rapid_resets_do_not_hold_others_back() {
+    let (issuer, upstream, gateway) = start().await;
+    upstream.never_answers();
+    let bearer = format!("Bearer {}", issuer.mint());
+    let mut connection = RawHttp2::connect(&gateway.client()).await;
+    let common = [("authorization", bearer.as_str()), ("content-type", "application/json")];
+    let fields: Vec<_> = PSEUDO.into_iter().chain(common).collect();
+    for _ in 0..2000 {
+        let stream = connection.head(&fields, true).await;
+        connection.reset(stream).await;
+    }
+    upstream.answers(200, crate::support::upstream::ANSWER);
+    let start = std::time::Instant::now();
+    let reply = gateway.client().bearer(issuer.mint()).post(PATH).await;
+    assert_eq!(reply.status(), 200);
+    assert!(start.elapsed() < std::time::Duration::from_secs(2), "{:?}", start.elapsed());
+}
+
+#[tokio::test]
+async fn d13_endless_continuation_ends_the_connection() {
+    let (_issuer, upstream, gateway) = start().await;
+    let mut connection = RawHttp2::connect(&gateway.client()).await;
+    connection.endless_head(&PSEUDO, 40).await;
+    let outcome = connection.outcome(u32::MAX).await;
+    assert!(matches!(outcome, Outcome::GoAway(_) | Outcome::Closed), "{outcome:?}");
+    assert!(upstream.received().is_empty());
+}
+
+#[tokio::test]
+async fn d16_pings_do_not_hold_others_back() {
+    let (issuer, _upstream, gateway) = start().await;
+    let mut connection = RawHttp2::connect(&gateway.client()).await;
+    for _ in 0..5000 {
+        connection.ping().await;
+    }
+    gateway.accepts("beside the flood", issuer.mint()).await;
+}
+
+#[tokio::test]
+async fn d17_streams_over_the_limit_are_refused() {
+    let changes = "listen.limits.streams_per_connection = 2";
+    let (issuer, mut upstream, gateway) = crate::support::start_with(changes).await;
+    upstream.streams();
+    let bearer = format!("Bearer {}", issuer.mint());
+    let common = [("authorization", bearer.as_str()), ("content-type", "application/json")];
+    let fields: Vec<_> = PSEUDO.into_iter().chain(common).collect();
+    let mut connection = RawHttp2::connect(&gateway.client()).await;
+    let mut open = Vec::new();
+    for _ in 0..2 {
+        connection.head(&fields, true).await;
+        open.push(upstream.stream().await);
+    }
+    let third = connection.head(&fields, true).await;
+    // RFC 9113 §7: REFUSED_STREAM is 7; §5.1.2 allows PROTOCOL_ERROR, 1.
+    let outcome = connection.outcome(third).await;
+    assert!(matches!(outcome, Outcome::Reset(7 | 1)), "{outcome:?}");
+    assert_eq!(upstream.received().len(), 2);
+}
+
+#[tokio::test]
+async fn body_in_many_small_frames_arrives_whole() {
+    let (issuer, upstream, gateway) = start().await;
+    let bearer = format!("Bearer {}", issuer.mint());
+    let common = [("authorization", bearer.as_str()), ("content-type", "application/json")];
+    let fields: Vec<_> = PSEUDO.into_iter().chain(common).collect();
+    let mut connection = RawHttp2::connect(&gateway.client()).await;
+    let stream = connection.head(&fields, false).await;
+    for byte in CALL.bytes() {
+        connection.data(stream, &[byte], false).await;
+    }
+    connection.data(stream, b"", true).await;
+    assert_eq!(connection.outcome(stream).await, Outcome::Answered(200));
+    assert_eq!(upstream.only().body, CALL.as_bytes());
+}
