@@ -13,12 +13,12 @@ import { GATEWAY } from './places.mjs';
  * Starts the gateway in front of `routes`. A route is an object of configuration keys, in which `path` stands for the
  * resource on this gateway: `{ name, path: '/mcp', upstream, … }`.
  */
-export async function startGateway(issuer, routes, { tenantClaim = 'tenant' } = {}) {
+export async function startGateway(issuer, routes, { issuerKeys = {} } = {}) {
   const [port, admin] = [await freePort(), await freePort()];
   const origin = `https://127.0.0.1:${port}`;
   const folder = mkdtempSync(path.join(tmpdir(), 'portcullis-e2e-'));
   const file = path.join(folder, 'gateway.toml');
-  writeFileSync(file, configuration({ port, admin, origin, issuer, routes, tenantClaim }));
+  writeFileSync(file, configuration({ port, admin, origin, issuer, routes, issuerKeys }));
 
   const gateway = new Process('gateway', GATEWAY, ['run', '--config', file], { cwd: folder });
   await until('gateway ready', async () => {
@@ -56,7 +56,7 @@ function assertKeepsSecrets(log, tokens) {
   assert.doesNotMatch(log, /eyJ[\w-]{8,}\.eyJ/, 'something like a token is in the log');
 }
 
-function configuration({ port, admin, origin, issuer, routes, tenantClaim }) {
+function configuration({ port, admin, origin, issuer, routes, issuerKeys }) {
   const { certificate, key } = certificates();
   const head = `
 [listen]
@@ -70,14 +70,18 @@ address = "127.0.0.1:${admin}"
 name = "oidc"
 issuer = ${text(issuer.url)}
 insecure_http = true
-claims = { tenant = ${text(tenantClaim)} }
-`;
+claims = { tenant = "tenant" }
+${lines(issuerKeys)}`;
   return head + routes.map((route) => routeTable(route, origin)).join('');
 }
 
 function routeTable({ path: place = '/mcp', ...given }, origin) {
   const route = { resource: origin + place, issuers: ['oidc'], scopes: ['mcp:tools'], tenant: 'any', ...given };
-  return `\n[[routes]]\n${Object.entries(route).map(([key, value]) => `${key} = ${toml(value)}\n`).join('')}`;
+  return `\n[[routes]]\n${lines(route)}`;
+}
+
+function lines(table) {
+  return Object.entries(table).map(([key, value]) => `${key} = ${toml(value)}\n`).join('');
 }
 
 function toml(value) {

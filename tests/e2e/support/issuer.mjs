@@ -83,7 +83,7 @@ function newProvider({ url, tokenLifetime, algorithm, tenantOf, minted }, keys) 
     jwks: { keys },
     clients: [service('svc-acme'), service('svc-globex')],
     scopes: ['openid', 'offline_access', ...SCOPES.split(' ')],
-    // Keys signed with so far: an identity token is signed by RS256 unless the client asks for another.
+    // Otherwise RS256, for which there may be no key.
     clientDefaults: { id_token_signed_response_alg: algorithm },
     pkce: { required: () => true },
     clientBasedCORS: () => true,
@@ -111,10 +111,19 @@ function newProvider({ url, tokenLifetime, algorithm, tenantOf, minted }, keys) 
     },
   });
   provider.use(async (context, next) => {
+    if (context.path === '/reg' && context.method === 'POST') context.req.body = await registration(context.req);
     await next();
     for (const member of ['access_token', 'refresh_token', 'id_token']) {
       if (context.path === '/token' && context.body?.[member]) minted.add(context.body[member]);
     }
   });
   return provider;
+}
+
+/** Clients register with the scope of the first challenge, and this server would hold them to it for ever. */
+async function registration(request) {
+  let text = '';
+  for await (const chunk of request) text += chunk;
+  const { scope: _dropped, ...metadata } = JSON.parse(text);
+  return metadata;
 }

@@ -1,0 +1,37 @@
+// The authorization server exchanges its signing key while sessions are open.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { connect } from '../clients/typescript-v1.mjs';
+import { call } from '../support/mcp.mjs';
+import { startEverything } from '../support/upstreams.mjs';
+import { world } from '../support/world.mjs';
+
+const cast = world({
+  start: startEverything,
+  routes: ({ upstream }) => [{ name: 'everything', upstream: upstream.url }],
+});
+
+for (const [name, keepOld] of [['overlaps with', true], ['replaces', false]]) {
+  test(`a session goes on when a new key ${name} the old one`, async () => {
+    const { client, credentials } = await connect(cast.gateway.url);
+    const sum = async () => assert.match(await call(client, 'get-sum', { a: 2, b: 3 }), /is 5/);
+    try {
+      await sum();
+      const before = keyOf(credentials.saved.access_token);
+      const kid = cast.issuer.rotate({ keepOld });
+      assert.notEqual(before, kid);
+      if (keepOld) await sum();
+
+      const { client_id, client_secret } = credentials.information;
+      const registered = { client_id, client_secret };
+      credentials.saved = await cast.issuer.refresh(registered, credentials.saved.refresh_token, cast.gateway.url);
+      assert.equal(keyOf(credentials.saved.access_token), kid);
+      await Promise.all(Array.from({ length: 10 }, sum));
+      assert.equal(credentials.logins, 1, 'nobody had to log in again');
+    } finally {
+      await client.close();
+    }
+  });
+}
+
+const keyOf = (token) => JSON.parse(Buffer.from(token.split('.')[0], 'base64url')).kid;
