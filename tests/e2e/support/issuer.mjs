@@ -2,6 +2,7 @@
 import http from 'node:http';
 import { generateKeyPairSync, randomUUID } from 'node:crypto';
 import { Provider } from 'oidc-provider';
+import { sharedMemory } from './memory.mjs';
 import { freePort } from './ports.mjs';
 
 const SCOPES = 'mcp:tools mcp:read mcp:write';
@@ -11,7 +12,7 @@ export async function startIssuer({ tokenLifetime = 300, algorithm = 'RS256', te
   const port = await freePort();
   const url = `http://127.0.0.1:${port}`;
   const minted = new Set();
-  const settings = { url, tokenLifetime, algorithm, tenantOf, minted };
+  const settings = { url, tokenLifetime, algorithm, tenantOf, minted, adapter: sharedMemory() };
 
   let keys = [newKey(algorithm)];
   let answer = newProvider(settings, keys).callback();
@@ -70,8 +71,8 @@ function newKey(algorithm) {
   return { ...privateKey.export({ format: 'jwk' }), kid: randomUUID(), use: 'sig', alg: algorithm };
 }
 
-/** Providers of one process share their in-memory store, so sessions and refresh tokens outlive an exchange of keys. */
-function newProvider({ url, tokenLifetime, algorithm, tenantOf, minted }, keys) {
+/** Its keys are fixed when it is made; what it remembers is not its own, so that a successor can take over. */
+function newProvider({ url, tokenLifetime, algorithm, tenantOf, minted, adapter }, keys) {
   const service = (id) => ({
     client_id: id,
     client_secret: `${id}-secret`,
@@ -80,6 +81,7 @@ function newProvider({ url, tokenLifetime, algorithm, tenantOf, minted }, keys) 
     response_types: [],
   });
   const provider = new Provider(url, {
+    adapter,
     jwks: { keys },
     clients: [service('svc-acme'), service('svc-globex')],
     scopes: ['openid', 'offline_access', ...SCOPES.split(' ')],
