@@ -5,12 +5,32 @@
 
 pub mod server;
 
+pub mod connection;
+
 mod request;
 
 pub mod token;
 
 pub mod keys;
 
+pub mod oauth;
+
+pub mod headers;
+
+mod trust;
+
 pub mod config;
 
 pub mod names;
+
+mod ops;
+
+pub mod telemetry;
+
+/// Makes aws-lc the provider of every TLS connection and token signature in this process. Call it first thing; further
+/// calls change nothing.
+pub fn install_crypto() {
+    // An error says that a provider is installed already: ours, from an earlier call.
+    _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    _ = jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER.install_default();
+}

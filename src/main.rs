@@ -1,2 +1,61 @@
-//! Portcullis
-fn main() {}
+//! The process edge: arguments in, exit codes out. The only place that talks to the terminal.
+
+mod cli;
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use portcullis::config::{Config, ConfigError};
+use portcullis::server::{Gateway, Listeners};
+use tokio::signal::unix::{SignalKind, signal};
+
+use cli::{Arguments, Command, Failure};
+
+fn main() -> ExitCode {
+    portcullis::install_crypto();
+    let arguments = Arguments::parse();
+    let file = &arguments.config;
+    let done = match arguments.command.unwrap_or_default() {
+        Command::Run => load(Config::load(file)).and_then(run),
+        Command::Check => load(Config::check(file)).map(|config| cli::summary(&config, file)),
+        Command::Healthcheck => load(Config::load(file)).and_then(|config| cli::healthcheck(config.admin)),
+        Command::Completions { shell } => Ok(cli::completions(shell)),
+        // demo: `#[cfg(feature = "demo")] Command::Demo { once } => block_on(portcullis::demo::run(once))`
+    };
+    // A closed pipe is no failure: whoever closed it has read enough.
+    match done {
+        Ok(text) => {
+            _ = std::io::stdout().write_all(text.as_bytes());
+            ExitCode::SUCCESS
+        }
+        Err(failure) => {
+            _ = std::io::stderr().write_all(failure.to_string().as_bytes());
+            failure.exit_code()
+        }
+    }
+}
+
+fn load(loaded: Result<Config, Vec<ConfigError>>) -> Result<Config, Failure> {
+    loaded.map_err(Failure::Configuration)
+}
+
+/// Serves until a signal: the first ends gracefully, the second at once.
+fn run(config: Config) -> Result<String, Failure> {
+    portcullis::telemetry::init(&config.log).map_err(|error| Failure::Other(error.to_string()))?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let ended = runtime.block_on(async {
+        // Before the first socket: a signal that comes early must not kill half a start.
+        let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        let mut stop = async || tokio::select! { _ = terminate.recv() => (), _ = interrupt.recv() => () };
+        let listeners = Listeners::bind(&config).await?;
+        let gateway = Gateway::start(config, listeners).await?;
+        stop().await;
+        tokio::select! {
+            _ = gateway.shut_down() => Ok(String::new()),
+            () = stop() => Err(Failure::Other("stopped at once by a second signal".into())),
+        }
+    });
+    runtime.shutdown_background(); // a name that is still being looked up must not hold up the end
+    ended
+}

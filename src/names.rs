@@ -78,17 +78,13 @@ name! {
 }
 
 fn check_issuer(text: &str) -> Option<&'static str> {
-    let printable = text
-        .bytes()
-        .all(|b| (0x21..=0x7e).contains(&b) && b != b'"' && b != b'\\');
+    let printable = text.bytes().all(|b| (0x21..=0x7e).contains(&b) && b != b'"' && b != b'\\');
     (text.is_empty() || text.len() > 2048 || !printable)
         .then_some("must be a URL of 1 to 2048 printable ASCII characters without blanks, quotes or backslashes")
 }
 
 fn check_scope(text: &str) -> Option<&'static str> {
-    let fine = text
-        .bytes()
-        .all(|b| b == 0x21 || (0x23..=0x5b).contains(&b) || (0x5d..=0x7e).contains(&b));
+    let fine = text.bytes().all(|b| b == 0x21 || (0x23..=0x5b).contains(&b) || (0x5d..=0x7e).contains(&b));
     (text.is_empty() || text.len() > 256 || !fine)
         .then_some("must be 1 to 256 printable ASCII characters without blanks, quotes or backslashes (RFC 6749 §3.3)")
 }
@@ -98,9 +94,7 @@ fn check_principal(text: &str) -> Option<&'static str> {
 }
 
 fn check_label(text: &str) -> Option<&'static str> {
-    let fine = text
-        .bytes()
-        .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_');
+    let fine = text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_');
     (text.is_empty() || text.len() > 64 || !fine).then_some("must be 1 to 64 of a-z, 0-9, - and _")
 }
 
@@ -109,9 +103,7 @@ impl TenantId {
     pub fn is_url_safe(text: &str) -> bool {
         !text.is_empty()
             && text.len() <= 63
-            && text
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_' || b == b'.')
+            && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_' || b == b'.')
             && text.bytes().any(|b| b != b'.')
     }
 }
@@ -131,10 +123,7 @@ mod tests {
     #[test]
     fn names_print_as_their_text() {
         let name = RouteName::parse("notes").unwrap();
-        assert_eq!(
-            (format!("{name}"), format!("{name:?}")),
-            ("notes".into(), "\"notes\"".into())
-        );
+        assert_eq!((format!("{name}"), format!("{name:?}")), ("notes".into(), "\"notes\"".into()));
     }
 
     #[test]

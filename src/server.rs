@@ -1,17 +1,42 @@
 //! Starts and stops everything: listeners, background tasks, drain.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::config::Config;
+use crate::connection::{Connections, accept, tls};
+use crate::ops::Ops;
+use crate::request::Handler;
+use crate::request::authenticate::Authenticator;
+use crate::request::forward::StreamEnds;
+use crate::request::route::Routes;
+
+/// After the grace time: for streams to say that they end, and for the last bytes to go out.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// Why the gateway did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// A listener, certificate or trust anchor could not be had; the text says which and why.
+    /// A certificate or a trust anchor could not be had; the text says which and why.
     #[error("{0}")]
-    Resource(String),
+    Unusable(String),
+    /// An address could not be bound.
+    #[error("{key}: cannot listen on {address}: {source}")]
+    Listen {
+        /// The key in the configuration.
+        key: &'static str,
+        /// The address.
+        address: SocketAddr,
+        /// What the system says.
+        source: std::io::Error,
+    },
 }
 
 /// Bound sockets: tests and `demo` bind them first, to know their ports.
@@ -26,16 +51,13 @@ pub struct Listeners {
 impl Listeners {
     /// Binds what the configuration names.
     pub async fn bind(config: &Config) -> Result<Self, StartError> {
-        let bind = async |address: SocketAddr, key: &str| {
-            TcpListener::bind(address)
-                .await
-                .map_err(|e| StartError::Resource(format!("{key}: cannot listen on {address}: {e}")))
-        };
-        Ok(Self {
-            public: bind(config.listen.address, "listen.address").await?,
-            admin: bind(config.admin, "admin.address").await?,
-        })
+        let public = bind("listen.address", config.listen.address).await?;
+        Ok(Self { public, admin: bind("admin.address", config.admin).await? })
     }
+}
+
+async fn bind(key: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {
+    TcpListener::bind(address).await.map_err(|source| StartError::Listen { key, address, source })
 }
 
 /// A running gateway.
@@ -43,12 +65,56 @@ impl Listeners {
 pub struct Gateway {
     address: SocketAddr,
     admin: SocketAddr,
+    grace: Duration,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+    kill: CancellationToken,
+    stream_ends: StreamEnds,
+    /// Goes on while the gateway drains, and ends with it.
+    operations: JoinSet<()>,
 }
 
 impl Gateway {
     /// Starts serving. Returns once connections are accepted; issuers are never waited for.
-    pub async fn start(_config: Config, _listeners: Listeners) -> Result<Self, StartError> {
-        Err(StartError::Resource("STUB: the core replaces this".into()))
+    #[expect(clippy::unused_async, reason = "it spawns, so it must be called inside a runtime")]
+    pub async fn start(config: Config, listeners: Listeners) -> Result<Self, StartError> {
+        let unusable = |error: &dyn std::error::Error| StartError::Unusable(error.to_string());
+        let local = |key, listener: &TcpListener, address| {
+            listener.local_addr().map_err(|source| StartError::Listen { key, address, source })
+        };
+        let address = local("listen.address", &listeners.public, config.listen.address)?;
+        let admin = local("admin.address", &listeners.admin, config.admin)?;
+        let tls = config.listen.tls.as_ref().map(tls::server_config).transpose().map_err(|error| unusable(&error))?;
+        let authenticator = Authenticator::new(&config).map_err(|error| unusable(&error))?;
+        let names = config.issuers.iter().map(|issuer| issuer.name.clone());
+        let issuers: Vec<_> = names.zip(authenticator.stores().iter().cloned()).collect();
+
+        let (tasks, stop, kill) = (TaskTracker::new(), CancellationToken::new(), CancellationToken::new());
+        for (_, store) in &issuers {
+            tasks.spawn(Arc::clone(store).run(stop.clone()));
+        }
+        let stream_ends = StreamEnds::default();
+        let handler = Handler {
+            routes: Routes::new(config.routes, config.issuers).map_err(|error| unusable(&error))?,
+            authenticator,
+            limits: config.listen.limits.clone(),
+            trusted_proxies: config.listen.trusted_proxies,
+            stream_ends: stream_ends.clone(),
+            tasks: tasks.clone(),
+        };
+        let connections = Arc::new(Connections {
+            handler,
+            limits: config.listen.limits,
+            tls: tls.map(|tls| TlsAcceptor::from(Arc::new(tls))),
+            tasks: tasks.clone(),
+            stop: stop.clone(),
+            kill: kill.clone(),
+        });
+        tasks.spawn(accept::accept(listeners.public, connections));
+        let mut operations = JoinSet::new();
+        operations.spawn(Arc::new(Ops { issuers, stop: stop.clone() }).serve(listeners.admin));
+        tracing::info!(event = "started", version = env!("CARGO_PKG_VERSION"), %address, %admin);
+        Ok(Self { address, admin, grace: config.listen.shutdown_grace, tasks, stop, kill, stream_ends, operations })
     }
 
     /// Where clients connect.
@@ -61,6 +127,22 @@ impl Gateway {
         self.admin
     }
 
-    /// Stops accepting, lets requests finish within `listen.shutdown_grace`, ends the rest.
-    pub async fn shut_down(self) {}
+    /// Stops accepting, lets requests finish within `listen.shutdown_grace`, ends the rest. True when all had finished by then.
+    pub async fn shut_down(mut self) -> bool {
+        tracing::info!(event = "shutdown.started", grace_s = self.grace.as_secs());
+        self.stop.cancel();
+        self.stream_ends.listening.cancel();
+        self.tasks.close();
+        let mut all_ended = tokio::time::timeout(self.grace, self.tasks.wait()).await.is_ok();
+        if !all_ended {
+            // Streams end as streams end; what is left then is cut off.
+            self.stream_ends.answering.cancel();
+            all_ended = tokio::time::timeout(LAST_WORDS, self.tasks.wait()).await.is_ok();
+        }
+        self.kill.cancel();
+        tokio::time::timeout(LAST_WORDS, self.tasks.wait()).await.unwrap_or_default();
+        self.operations.shutdown().await;
+        tracing::info!(event = "shutdown.finished", all_ended);
+        all_ended
+    }
 }

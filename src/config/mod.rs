@@ -1,8 +1,11 @@
-//! `gateway.toml`: the file's image (`raw`), the step from it to validated types (`parse`), and what is wrong with it
-//! ([`error`]). Nothing outside this folder sees the image; a [`Config`] holds only what has been checked.
+//! `gateway.toml`: its document (`read`), the step from it to validated types (`parse`), and what is wrong with it
+//! ([`error`]). Nothing outside this folder sees the document; a [`Config`] holds only what has been checked.
 
 pub mod error;
+pub mod files;
+mod parse;
 pub mod profile;
+mod read;
 pub mod resource;
 
 use std::net::SocketAddr;
@@ -16,6 +19,7 @@ use ipnet::IpNet;
 use crate::names::{Issuer, RouteName, Scope, TenantId};
 pub use error::ConfigError;
 pub use profile::{ClaimPath, ClaimRules};
+use read::expand::Sources;
 pub use resource::{Authority, Resource};
 
 /// A whole, validated configuration. Immutable; shared as `Arc`.
@@ -35,14 +39,25 @@ pub struct Config {
 
 impl Config {
     /// Reads and validates a file; every mistake at once.
-    pub fn load(_file: &Path) -> Result<Self, Vec<ConfigError>> {
-        Err(Vec::new()) // STUB: the config helper replaces this
+    pub fn load(file: &Path) -> Result<Self, Vec<ConfigError>> {
+        Self::parse(&read_text(file)?, file)
     }
 
     /// Validates a text; `file` is only for messages and for relative paths in it.
-    pub fn parse(_text: &str, _file: &Path) -> Result<Self, Vec<ConfigError>> {
-        Err(Vec::new()) // STUB: the config helper replaces this
+    pub fn parse(text: &str, file: &Path) -> Result<Self, Vec<ConfigError>> {
+        parse::parse(text, file, &Sources::process())
     }
+}
+
+fn read_text(file: &Path) -> Result<String, Vec<ConfigError>> {
+    std::fs::read_to_string(file).map_err(|why| {
+        vec![ConfigError {
+            file: file.to_owned(),
+            line: None,
+            key: String::new(),
+            message: format!("cannot be read: {why}"),
+        }]
+    })
 }
 
 /// The public listener.
@@ -180,9 +195,9 @@ pub enum Algorithm {
     Es256,
     /// ECDSA on P-384 with SHA-384.
     Es384,
-    /// EdDSA; only with Ed25519 keys.
+    /// `EdDSA`; only with Ed25519 keys.
     EdDsa,
-    /// EdDSA with Ed25519 under its fully-specified name (RFC 9864).
+    /// `EdDSA` with Ed25519 under its fully-specified name (RFC 9864).
     Ed25519,
 }
 

@@ -55,14 +55,9 @@ impl Pattern {
                 let whole = (before.is_empty() || before.ends_with(separator))
                     && (after.is_empty() || after.starts_with(separator));
                 if !whole || after.contains(['{', '}']) || before.contains(['{', '}']) {
-                    return Err(InvalidResource(
-                        "{tenant} must stand once and be a whole path segment or host label",
-                    ));
+                    return Err(InvalidResource("{tenant} must stand once and be a whole path segment or host label"));
                 }
-                Ok(Self::Around {
-                    before: before.to_owned(),
-                    after: after.to_owned(),
-                })
+                Ok(Self::Around { before: before.to_owned(), after: after.to_owned() })
             }
         }
     }
@@ -93,50 +88,37 @@ impl Authority {
         if let Pattern::Around { before, after } = &host
             && (!before.is_empty() || after.is_empty())
         {
-            return Err(InvalidResource(
-                "{tenant} in a host must be its first label, with the domain after it",
-            ));
+            return Err(InvalidResource("{tenant} in a host must be its first label, with the domain after it"));
         }
-        Ok(Self {
-            host,
-            port: port.unwrap_or(default),
-        })
+        Ok(Self { host, port: port.unwrap_or(default) })
     }
 
     /// Holds a request's host (lower case) and port against this name.
     pub fn matches(&self, host: &str, port: u16) -> Option<Match> {
         // A host label holds no dot: `a.b.example.com` is not the tenant `a.b` of `{tenant}.example.com`.
         let found = (self.port == port).then(|| self.host.matches(host))??;
-        found
-            .tenant
-            .as_ref()
-            .is_none_or(|tenant| !tenant.as_str().contains('.'))
-            .then_some(found)
+        found.tenant.as_ref().is_none_or(|tenant| !tenant.as_str().contains('.')).then_some(found)
     }
 
     /// True when a TLS server name (lower case) is this authority's host.
     pub fn matches_server_name(&self, name: &str) -> bool {
-        self.host.matches(name).is_some()
+        self.matches(name, self.port).is_some()
     }
 
     /// True when two authorities could match the same request.
     pub fn overlaps(&self, other: &Self) -> bool {
         self.port == other.port
             && match (&self.host, &other.host) {
-                (Pattern::Whole(a), Pattern::Whole(b)) => a == b,
                 (Pattern::Around { after: a, .. }, Pattern::Around { after: b, .. }) => a == b,
-                (Pattern::Whole(text), pattern) | (pattern, Pattern::Whole(text)) => pattern.matches(text).is_some(),
+                (Pattern::Whole(text), _) => other.matches(text, other.port).is_some(),
+                (_, Pattern::Whole(text)) => self.matches(text, self.port).is_some(),
             }
     }
 }
 
 /// Host (brackets kept for IPv6) and port of an authority, or `None` when it is not one (RFC 3986 §3.2, without user information).
 pub fn split_authority(text: &str) -> Option<(&str, Option<u16>)> {
-    let end_of_host = if text.starts_with('[') {
-        text.find(']')? + 1
-    } else {
-        text.find(':').unwrap_or(text.len())
-    };
+    let end_of_host = if text.starts_with('[') { text.find(']')? + 1 } else { text.find(':').unwrap_or(text.len()) };
     let (host, rest) = text.split_at_checked(end_of_host)?;
     let port = match rest.strip_prefix(':') {
         Some(digits) if digits.bytes().all(|b| b.is_ascii_digit()) && (1..=5).contains(&digits.len()) => {
@@ -150,18 +132,13 @@ pub fn split_authority(text: &str) -> Option<(&str, Option<u16>)> {
 
 fn is_host(host: &str) -> bool {
     if let Some(inner) = host.strip_prefix('[') {
-        return inner
-            .strip_suffix(']')
-            .is_some_and(|address| address.parse::<std::net::Ipv6Addr>().is_ok());
+        return inner.strip_suffix(']').is_some_and(|address| address.parse::<std::net::Ipv6Addr>().is_ok());
     }
     let plain = host.replace(TENANT, "t");
     !plain.is_empty()
         && plain.len() <= 253
         && plain.split('.').all(|label| {
-            !label.is_empty()
-                && label
-                    .bytes()
-                    .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+            !label.is_empty() && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
         })
 }
 
@@ -186,16 +163,9 @@ impl Resource {
         let authority = Authority::parse(authority, secure)?;
         let path = Pattern::parse(path.strip_suffix('/').unwrap_or(path), '/')?;
         if authority.host.has_tenant() && path.has_tenant() {
-            return Err(InvalidResource(
-                "{tenant} must stand once and be a whole path segment or host label",
-            ));
+            return Err(InvalidResource("{tenant} must stand once and be a whole path segment or host label"));
         }
-        Ok(Self {
-            text: text.to_owned(),
-            secure,
-            authority,
-            path,
-        })
+        Ok(Self { text: text.to_owned(), secure, authority, path })
     }
 
     /// Host and port in the resource.
@@ -225,20 +195,15 @@ impl Resource {
 
     /// The resource identifier for one tenant, byte for byte as configured otherwise.
     pub fn for_tenant(&self, tenant: Option<&TenantId>) -> String {
-        tenant.map_or_else(
-            || self.text.clone(),
-            |tenant| self.text.replacen(TENANT, tenant.as_str(), 1),
-        )
+        tenant.map_or_else(|| self.text.clone(), |tenant| self.text.replacen(TENANT, tenant.as_str(), 1))
     }
 
     /// Where the metadata document of [`Self::for_tenant`] lives.
     pub fn metadata_url(&self, tenant: Option<&TenantId>) -> String {
         let resource = self.for_tenant(tenant);
         let scheme_end = if self.secure { "https://".len() } else { "http://".len() };
-        let path_start = resource
-            .get(scheme_end..)
-            .and_then(|rest| rest.find('/'))
-            .map_or(resource.len(), |at| scheme_end + at);
+        let path_start =
+            resource.get(scheme_end..).and_then(|rest| rest.find('/')).map_or(resource.len(), |at| scheme_end + at);
         let (origin, path) = resource.split_at_checked(path_start).unwrap_or((&resource, ""));
         // RFC 9728 §3.1: the well-known part goes between host and path; a lone slash is dropped.
         let path = if path == "/" { "" } else { path };
@@ -263,26 +228,15 @@ impl Resource {
 pub const WELL_KNOWN: &str = "/.well-known/oauth-protected-resource";
 
 fn segments_overlap(a: &str, b: &str) -> bool {
-    let path = |text: &str| {
-        text.splitn(4, '/')
-            .nth(3)
-            .unwrap_or("")
-            .trim_end_matches('/')
-            .to_owned()
-    };
-    path(a)
-        .split('/')
-        .zip(path(b).split('/'))
-        .all(|(x, y)| x == y || x == TENANT || y == TENANT)
+    let path = |text: &str| text.splitn(4, '/').nth(3).unwrap_or("").trim_end_matches('/').to_owned();
+    path(a).split('/').zip(path(b).split('/')).all(|(x, y)| x == y || x == TENANT || y == TENANT)
 }
 
 fn check_path(path: &str) -> Result<(), InvalidResource> {
     let plain = path.replace(TENANT, "t");
     let fine = |b: u8| b.is_ascii_alphanumeric() || b"/-._~!$&'()*+,;=:@".contains(&b);
     if !plain.bytes().all(fine) {
-        return Err(InvalidResource(
-            "the path must be plain: no query, fragment, percent escape or blank",
-        ));
+        return Err(InvalidResource("the path must be plain: no query, fragment, percent escape or blank"));
     }
     let inner = plain.strip_suffix('/').unwrap_or(&plain);
     let bad = |segment: &str| segment.is_empty() || segment == "." || segment == "..";
@@ -313,10 +267,7 @@ mod tests {
             ("https://h/mcp", "https://h/.well-known/oauth-protected-resource/mcp"),
             ("https://h", "https://h/.well-known/oauth-protected-resource"),
             ("https://h/", "https://h/.well-known/oauth-protected-resource"),
-            (
-                "https://h:8443/a/mcp/",
-                "https://h:8443/.well-known/oauth-protected-resource/a/mcp/",
-            ),
+            ("https://h:8443/a/mcp/", "https://h:8443/.well-known/oauth-protected-resource/a/mcp/"),
         ];
         for (resource, url) in cases {
             assert_eq!(Resource::parse(resource).unwrap().metadata_url(None), url);
@@ -329,15 +280,7 @@ mod tests {
         let tenant = resource.matches_path("/acme/mcp").unwrap().tenant.unwrap();
         assert_eq!(tenant.as_str(), "acme");
         assert_eq!(resource.for_tenant(Some(&tenant)), "https://h/acme/mcp");
-        for path in [
-            "/a/b/mcp",
-            "//mcp",
-            "/mcp",
-            "/../mcp",
-            "/a%2fb/mcp",
-            "/acme/mcp/x",
-            "/acme/mcp//",
-        ] {
+        for path in ["/a/b/mcp", "//mcp", "/mcp", "/../mcp", "/a%2fb/mcp", "/acme/mcp/x", "/acme/mcp//"] {
             assert_eq!(resource.matches_path(path), None, "{path}");
         }
         assert!(resource.matches_path("/acme/mcp/").is_some());
@@ -351,6 +294,17 @@ mod tests {
         assert_eq!(found("a.b.example.com"), None);
         assert_eq!(found("example.com"), None);
         assert!(Resource::parse("https://mcp.{tenant}/x").is_err());
+    }
+
+    #[test]
+    fn a_deeper_host_is_no_tenant_of_a_shorter_one() {
+        let authority = |text| Authority::parse(text, true).unwrap();
+        let tenants = authority("{tenant}.example.com");
+        assert!(tenants.overlaps(&authority("acme.example.com")));
+        assert!(authority("acme.example.com:443").overlaps(&tenants));
+        assert!(!tenants.overlaps(&authority("a.b.example.com")));
+        assert!(!tenants.overlaps(&authority("acme.example.com:8443")));
+        assert!(!tenants.matches_server_name("a.b.example.com"));
     }
 
     #[test]

@@ -1,3 +1,173 @@
-//! One request, from route to audit.
+//! One request: route → authenticate → admit → inspect → authorize → forward → audit, as one straight line.
 
+mod admit;
+mod audit;
+pub(crate) mod authenticate;
+mod authorize;
+pub(crate) mod body;
+mod connect;
+mod cors;
+mod drain;
+mod endpoint;
+mod failures;
+pub(crate) mod forward;
+mod gcra;
+mod inspect;
+mod outgoing;
+pub(crate) mod provenance;
 pub(crate) mod reject;
+mod relay;
+pub(crate) mod route;
+mod trace;
+mod upload;
+mod verified;
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use futures_util::FutureExt as _;
+use http::request::Parts;
+use http::{Request, Response};
+use http_body::Body as _;
+use hyper::body::Incoming;
+use ipnet::IpNet;
+use tokio_util::task::TaskTracker;
+
+use crate::config::Limits;
+use crate::headers::{X_REQUEST_ID, is_loop, visible};
+use crate::names::TenantId;
+use crate::token::Identity;
+
+use admit::RateFields;
+use audit::Audit;
+use authenticate::Authenticator;
+use body::ReplyBody;
+use forward::{StreamEnds, Surroundings};
+use provenance::{Peer, Provenance, provenance};
+use reject::{Fault, Rejection};
+use route::{Found, Route, Routes};
+
+/// Answers requests. One per gateway, shared by all connections.
+#[derive(Debug)]
+pub(crate) struct Handler {
+    pub(crate) routes: Routes,
+    pub(crate) authenticator: Authenticator,
+    pub(crate) limits: Limits,
+    pub(crate) trusted_proxies: Vec<IpNet>,
+    pub(crate) stream_ends: StreamEnds,
+    pub(crate) tasks: TaskTracker,
+}
+
+/// What has been found out about a request before anyone asks who it is from.
+#[derive(Debug)]
+struct Context {
+    route: Arc<Route>,
+    tenant: Option<TenantId>,
+    provenance: Provenance,
+    rates: RateFields,
+}
+
+impl Handler {
+    /// Answers one request. Never fails: a rejection is a response too.
+    pub(crate) async fn handle(&self, peer: &Peer, request: Request<Incoming>) -> Response<ReplyBody> {
+        let mut audit = Audit::begin(peer, &request);
+        // Threat O8: a bug costs one request, not the connection of others.
+        let answered = AssertUnwindSafe(self.answer(peer, request, &mut audit)).catch_unwind().await;
+        let mut response = answered.unwrap_or_else(|_| refuse(Rejection::Internal, None, &mut audit));
+        response.headers_mut().insert(X_REQUEST_ID, visible(audit.request_id()));
+        audit.finish(response)
+    }
+
+    /// Answers a head that was refused before it became a request.
+    pub(crate) fn fault(peer: &Peer, request: &Request<Incoming>, fault: Fault) -> Response<ReplyBody> {
+        let mut audit = Audit::begin(peer, request);
+        let mut response = refuse(Rejection::Http(fault), None, &mut audit);
+        response.headers_mut().insert(X_REQUEST_ID, visible(audit.request_id()));
+        audit.finish(response)
+    }
+
+    async fn answer(&self, peer: &Peer, request: Request<Incoming>, audit: &mut Audit) -> Response<ReplyBody> {
+        let (parts, body) = request.into_parts();
+        match self.routes.find(peer, &parts) {
+            Ok(Found::Document(response)) => response,
+            Ok(Found::Route(route, tenant)) => self.on_route(route, tenant, peer, (parts, body), audit).await,
+            Err(rejection) => {
+                self.drain(&parts, Some(body));
+                refuse(rejection, None, audit)
+            }
+        }
+    }
+
+    async fn on_route(
+        &self,
+        route: Arc<Route>,
+        tenant: Option<TenantId>,
+        peer: &Peer,
+        request: (Parts, Incoming),
+        audit: &mut Audit,
+    ) -> Response<ReplyBody> {
+        let (parts, body) = request;
+        let mut body = Some(body);
+        let provenance = provenance(peer, &parts.headers, &self.trusted_proxies);
+        audit.route(&route.config.name, provenance.client);
+        let mut context = Context { route, tenant, provenance, rates: RateFields::default() };
+        let origin = route::checked_origin(&parts.headers, &context.route.config.origins);
+        let mut response = match &origin {
+            Err(rejection) => refuse(rejection.clone(), Some(&context), audit),
+            Ok(Some(_)) if cors::is_preflight(&parts) => cors::preflight(&parts.headers),
+            Ok(_) => match self.pass(&mut context, &parts, &mut body, audit).await {
+                Ok(response) => response,
+                Err(rejection) => refuse(rejection, Some(&context), audit),
+            },
+        };
+        cors::expose(origin.ok().flatten(), !context.route.config.origins.is_empty(), response.headers_mut());
+        context.rates.write(response.headers_mut());
+        self.drain(&parts, body);
+        response
+    }
+
+    /// The straight line: each step takes the proof that the step before made.
+    async fn pass(
+        &self,
+        context: &mut Context,
+        parts: &Parts,
+        body: &mut Option<Incoming>,
+        audit: &mut Audit,
+    ) -> Result<Response<ReplyBody>, Rejection> {
+        let route = Arc::clone(&context.route);
+        let identity = self.authenticate(context, parts).await?;
+        audit.identity(&identity);
+        reject::allowed_on_route(&parts.method)?;
+        let entitled = authorize::entitle(identity, &route.config.scopes)?;
+        let admission = route.limits.admit(entitled, &mut context.rates)?;
+        let operation = inspect::inspect(parts, body.as_ref(), self.limits.body_bytes)?;
+        let permit = authorize::authorize(admission, operation);
+        if is_loop(&parts.headers) {
+            return Err(Rejection::Loop);
+        }
+        let around = Surroundings { limits: &self.limits, provenance: &context.provenance, ending: &self.stream_ends };
+        forward::forward(&route, permit, (parts, body.take()), around, audit).await
+    }
+
+    async fn authenticate(&self, context: &Context, parts: &Parts) -> Result<Arc<Identity>, Rejection> {
+        let (index, client) = (context.route.index, context.provenance.client);
+        self.authenticator.authenticate(index, context.tenant.as_ref(), client, &parts.headers, &parts.uri).await
+    }
+
+    /// Reads what is left of a refused body, within bounds, beside the answer: closing on unread bytes could destroy the answer
+    /// on its way (HTTP/1.1), or reset the stream (HTTP/2). A client that waits for `100 Continue` is not made to send.
+    fn drain(&self, parts: &Parts, body: Option<Incoming>) {
+        let unread = body.filter(|body| !body.is_end_stream() && !parts.headers.contains_key(http::header::EXPECT));
+        if let Some(body) = unread {
+            self.tasks.spawn(drain::drain(body));
+        }
+    }
+}
+
+fn refuse(rejection: Rejection, context: Option<&Context>, audit: &mut Audit) -> Response<ReplyBody> {
+    let (challenges, tenant) =
+        context.map_or((None, None), |context| (Some(&context.route.challenges), context.tenant.as_ref()));
+    let response = rejection.response(audit.request_id(), challenges, tenant);
+    audit.refused(rejection);
+    response
+}

@@ -1,10 +1,44 @@
 //! `Authorization` header → token text, or why not (RFC 6750 §2.1).
 
+use http::header::AUTHORIZATION;
 use http::{HeaderMap, Uri};
+use percent_encoding::percent_decode_str;
 
 use super::BearerError;
 
 /// The one bearer token of a request.
-pub fn bearer<'a>(_headers: &'a HeaderMap, _uri: &Uri) -> Result<&'a str, BearerError> {
-    Err(BearerError::Missing) // STUB: the token helper replaces this
+pub fn bearer<'a>(headers: &'a HeaderMap, uri: &Uri) -> Result<&'a str, BearerError> {
+    if names_a_token(uri.query().unwrap_or_default()) {
+        return Err(BearerError::InQuery);
+    }
+    let mut fields = headers.get_all(AUTHORIZATION).iter();
+    let field = fields.next().ok_or(BearerError::Missing)?;
+    if fields.next().is_some() {
+        return Err(BearerError::Multiple);
+    }
+    let text = field.to_str().map_err(|_| BearerError::Malformed)?;
+    let (scheme, rest) = text.split_once(' ').ok_or(BearerError::Scheme)?;
+    let token = rest.trim_start_matches(' ');
+    if !scheme.eq_ignore_ascii_case("bearer") || token.is_empty() {
+        return Err(BearerError::Scheme);
+    }
+    if token.contains(',') {
+        return Err(BearerError::Multiple);
+    }
+    is_b64token(token).then_some(token).ok_or(BearerError::Malformed)
+}
+
+/// RFC 6750 §2.3 lets a query carry the token; MCP forbids it. The name counts however it is percent-encoded.
+fn names_a_token(query: &str) -> bool {
+    query.split('&').any(|parameter| {
+        let name = parameter.split('=').next().unwrap_or_default();
+        percent_decode_str(name).eq(b"access_token".iter().copied())
+    })
+}
+
+/// RFC 6750 §2.1: `1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"="`.
+fn is_b64token(text: &str) -> bool {
+    let body = text.trim_end_matches('=');
+    let may_stand = |b: u8| b.is_ascii_alphanumeric() || b"-._~+/".contains(&b);
+    !body.is_empty() && body.bytes().all(may_stand)
 }

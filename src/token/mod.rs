@@ -1,9 +1,17 @@
 //! What makes a token valid. Pure: text, keys and the time come in; an [`Identity`] or a [`TokenError`] comes out.
 
+mod audience;
 pub mod bearer;
-pub mod claims;
+mod claims;
+mod compact;
 pub mod error;
+mod header;
+mod json;
+mod times;
 pub mod verify;
+
+#[cfg(test)]
+mod tests;
 
 pub use error::{BearerError, TokenError};
 pub use verify::Identity;

@@ -1,0 +1,66 @@
+//! `[[routes.limits]]`: what is counted, and by what.
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use super::super::read::item::{Item, Seen, Text};
+use super::super::read::table::Table;
+use super::super::read::units::Bound;
+use super::super::{Limit, LimitKey, Quota};
+use super::bounds;
+
+const KEYS: &[&str] = &["per", "requests", "window", "burst", "streams"];
+
+/// A burst that is not written down is this part of the requests: a tenth of a minute's worth may come at once.
+const BURST_PART: u32 = 10;
+
+pub(super) fn read_all(table: &Table<'_>) -> Vec<Limit> {
+    let items = table.get("limits").and_then(|item| item.array()).unwrap_or_default();
+    items.iter().filter_map(read).collect()
+}
+
+fn read(item: &Item<'_>) -> Option<Limit> {
+    let table = item.table(KEYS)?;
+    let per = table.need("per").and_then(|item| per(&item));
+    let rate = ["requests", "window", "burst"].iter().any(|key| table.get(key).is_some());
+    let quota = match (rate, table.get("streams")) {
+        (true, None) => rate_quota(&table),
+        (false, Some(streams)) => streams.count(&bounds::STREAMS).and_then(NonZeroU32::new).map(Quota::Streams),
+        (true, Some(_)) => item.error("must have either requests and window, or streams; write two tables for both"),
+        (false, None) => item.error("must have requests and window, or streams"),
+    };
+    Some(Limit { per: per?, quota: quota? })
+}
+
+fn per(item: &Item<'_>) -> Option<Vec<LimitKey>> {
+    let texts = item.texts()?;
+    if item.value.as_array().is_some_and(|array| array.is_empty()) {
+        return item.error("must name at least one of tenant, client, subject, route");
+    }
+    let choices = [
+        ("tenant", LimitKey::Tenant),
+        ("client", LimitKey::Client),
+        ("subject", LimitKey::Subject),
+        ("route", LimitKey::Route),
+    ];
+    let mut seen = Seen::default();
+    let key = |text: &Text<'_>| -> Option<LimitKey> {
+        if text.as_str() == "tool" {
+            return text.error("tool is not available yet; accepted are tenant, client, subject, route");
+        }
+        text.choose(&choices).filter(|_| text.is_new(&mut seen))
+    };
+    Some(texts.iter().filter_map(key).collect())
+}
+
+fn rate_quota(table: &Table<'_>) -> Option<Quota> {
+    let requests = table.need("requests").and_then(|item| item.count(&bounds::REQUESTS));
+    let window = table.need("window").and_then(|item| item.duration(&bounds::WINDOW));
+    let (requests, window) = (NonZeroU32::new(requests?)?, window?);
+    if Duration::from_micros(requests.get().into()) > window {
+        table.error("requests", "must not be more than a million a second, which limits nothing");
+    }
+    let burst =
+        table.count("burst", &Bound { default: (requests.get() / BURST_PART).max(1), least: 1, most: requests.get() });
+    Some(Quota::Rate { requests, window, burst: NonZeroU32::new(burst)? })
+}

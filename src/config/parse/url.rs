@@ -1,0 +1,46 @@
+//! What several keys want of a URL. No message quotes the URL: it may hold a password.
+
+use ::url::{Host, Url};
+
+use super::super::read::item::Text;
+
+/// An absolute `http` or `https` URL without user information or fragment.
+pub(super) fn web(text: &Text<'_>) -> Option<Url> {
+    let written = text.as_str();
+    // The URL parser repairs what it is given; a key that is compared or sent byte for byte must need no repair.
+    if !written.starts_with("https://") && !written.starts_with("http://") {
+        return text.error("must start with https://");
+    }
+    if written.bytes().any(|b| !b.is_ascii_graphic() || b == b'\\') {
+        return text.error("must be a URL without blanks, backslashes or characters outside ASCII");
+    }
+    let Ok(url) = Url::parse(written) else {
+        return text.error("must be a URL such as https://host/path");
+    };
+    if !url.username().is_empty() || url.password().is_some() {
+        return text.error("must not hold a user name or password");
+    }
+    if url.fragment().is_some() {
+        return text.error("must not have a fragment");
+    }
+    Some(url)
+}
+
+/// [`web`], and `https` unless it is for a loopback address and the issuer says `insecure_http = true`.
+pub(super) fn issuer(text: &Text<'_>, insecure_http: bool) -> Option<Url> {
+    let url = web(text)?;
+    match (url.scheme(), insecure_http && is_loopback(&url)) {
+        ("https", _) | (_, true) => Some(url),
+        _ => text.error("must start with https:// (http:// only for a loopback address, with insecure_http = true)"),
+    }
+}
+
+/// True for `localhost` and loopback addresses: no other machine hears what goes there.
+pub(super) fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
+}

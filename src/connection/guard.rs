@@ -1,0 +1,252 @@
+//! Stands between the socket and the HTTP/1 library: only judged heads pass.
+//!
+//! A head that is refused is replaced by a harmless one, and the place of that request on the connection is noted: so the
+//! refusal takes the one way that every answer takes, with its body, its record and its request id.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::{Buf, BytesMut};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::Sleep;
+
+use crate::request::reject::Fault;
+
+use super::chunked::Chunked;
+use super::head::{self, Framing, MAX_REQUEST_LINE_BYTES};
+
+/// One read from the socket: a whole TLS record.
+const READ_BYTES: usize = 16 * 1024;
+/// What the HTTP library sees of a refused head; it is never forwarded.
+const STAND_IN: &[u8] = b"GET / HTTP/1.1\r\nhost: refused\r\nconnection: close\r\n\r\n";
+
+/// The refused head of a connection, if there was one: its place in the row of requests, and why.
+#[derive(Debug, Default)]
+pub(crate) struct Refused(OnceLock<(u64, Fault)>);
+
+impl Refused {
+    /// Why the request at this place (from 0) was refused.
+    pub(crate) fn at(&self, place: u64) -> Option<Fault> {
+        self.0.get().filter(|(refused, _)| *refused == place).map(|(_, fault)| *fault)
+    }
+}
+
+/// The bounds of a head.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct HeadBounds {
+    pub(crate) bytes: usize,
+    pub(crate) time: Duration,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Guard<S> {
+    stream: S,
+    bounds: HeadBounds,
+    refused: Arc<Refused>,
+    /// Heads that were let through or replaced.
+    heads: u64,
+    /// Read from the socket and not yet handed on.
+    buffer: BytesMut,
+    /// So much of the buffer has been judged and may be handed on.
+    released: usize,
+    /// So much of an unfinished head has been searched for its end: a head that drips in is not searched anew for each drop.
+    searched: usize,
+    place: Place,
+    /// Runs from the first byte of a head to its last.
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+/// What the next byte of the buffer behind `released` belongs to.
+#[derive(Debug)]
+enum Place {
+    Head,
+    Body(u64),
+    Chunks(Chunked),
+    /// A head was refused: nothing of this connection is read any more.
+    Over,
+}
+
+impl<S: AsyncRead + Unpin> Guard<S> {
+    pub(crate) fn new(stream: S, bounds: HeadBounds, refused: Arc<Refused>) -> Self {
+        Self {
+            stream,
+            bounds,
+            refused,
+            heads: 0,
+            buffer: BytesMut::new(),
+            released: 0,
+            searched: 0,
+            place: Place::Head,
+            timer: None,
+        }
+    }
+
+    /// Judges what is in the buffer; afterwards either something is released or more must be read.
+    fn judge(&mut self) -> io::Result<()> {
+        while self.released < self.buffer.len() {
+            let fresh = self.buffer.get(self.released..).unwrap_or_default();
+            match &mut self.place {
+                Place::Over => return Ok(()),
+                Place::Body(left) => {
+                    let here = usize::try_from(*left).unwrap_or(usize::MAX).min(fresh.len());
+                    *left -= here as u64;
+                    self.released += here;
+                    if *left == 0 {
+                        self.place = Place::Head;
+                    }
+                }
+                Place::Chunks(chunks) => {
+                    let malformed = |_| io::Error::new(io::ErrorKind::InvalidData, "malformed chunked body");
+                    self.released += chunks.advance(fresh).map_err(malformed)?;
+                    if chunks.is_ended() {
+                        self.place = Place::Head;
+                    }
+                }
+                Place::Head => {
+                    if !self.judge_head() {
+                        return Ok(());
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// False when the head is not whole yet.
+    fn judge_head(&mut self) -> bool {
+        self.skip_empty_lines();
+        let fresh = self.buffer.get(self.released..).unwrap_or_default();
+        if fresh.is_empty() {
+            return false;
+        }
+        let unsearched = self.searched.saturating_sub(3).min(fresh.len());
+        let tail = fresh.get(unsearched..).unwrap_or_default();
+        let end = tail.windows(4).position(|window| window == b"\r\n\r\n").map(|at| unsearched + at + 4);
+        let verdict = match end {
+            Some(end) if end > self.bounds.bytes => Err(too_long(fresh)),
+            Some(end) => head::judge(fresh.get(..end).unwrap_or_default()).map(|framing| (end, framing)),
+            None if fresh.len() > self.bounds.bytes || line_is_too_long(fresh) => Err(too_long(fresh)),
+            // Bare line feeds would let a head look unfinished for ever; an empty line of them is no line end here.
+            None if tail.windows(2).any(|window| window == b"\n\n") => Err(Fault::Syntax),
+            None => {
+                self.searched = fresh.len();
+                return false;
+            }
+        };
+        self.searched = 0;
+        match verdict {
+            Ok((end, framing)) => {
+                self.released += end;
+                self.heads += 1;
+                self.timer = None;
+                self.place = match framing {
+                    Framing::Length(0) => Place::Head,
+                    Framing::Length(length) => Place::Body(length),
+                    Framing::Chunked => Place::Chunks(Chunked::new()),
+                };
+            }
+            Err(fault) => self.refuse(fault),
+        }
+        true
+    }
+
+    /// RFC 9112 §2.2: empty lines before a request line are ignored.
+    fn skip_empty_lines(&mut self) {
+        while self.released == 0 && self.buffer.starts_with(b"\r\n") {
+            self.buffer.advance(2);
+        }
+    }
+
+    fn refuse(&mut self, fault: Fault) {
+        self.buffer.truncate(self.released);
+        self.buffer.extend_from_slice(STAND_IN);
+        self.released = self.buffer.len();
+        self.place = Place::Over;
+        self.timer = None;
+        // Only one head per connection is ever refused: afterwards nothing is read.
+        self.refused.0.get_or_init(|| (self.heads, fault));
+    }
+
+    /// Ready when bytes or the end of the stream came, or when the head took too long.
+    fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
+        if self.is_inside_head() {
+            let time = self.bounds.time;
+            let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(time)));
+            if timer.as_mut().poll(cx).is_ready() {
+                self.refuse(Fault::HeadTimeout);
+                return Poll::Ready(Ok(true));
+            }
+        }
+        let mut space = [0; READ_BYTES];
+        let mut read = ReadBuf::new(&mut space);
+        ready!(Pin::new(&mut self.stream).poll_read(cx, &mut read))?;
+        self.buffer.extend_from_slice(read.filled());
+        Poll::Ready(Ok(!read.filled().is_empty()))
+    }
+
+    fn is_inside_head(&self) -> bool {
+        matches!(self.place, Place::Head) && self.buffer.len() > self.released
+    }
+}
+
+/// 414 when the request line alone is too long, 431 otherwise.
+fn too_long(head: &[u8]) -> Fault {
+    if line_is_too_long(head) { Fault::TargetSize } else { Fault::HeadSize }
+}
+
+fn line_is_too_long(head: &[u8]) -> bool {
+    head.len() > MAX_REQUEST_LINE_BYTES && !head.iter().take(MAX_REQUEST_LINE_BYTES).any(|&b| b == b'\n')
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Guard<S> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, out: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        while this.released == 0 {
+            if matches!(this.place, Place::Over) {
+                return Poll::Pending; // the answer closes the connection
+            }
+            this.judge()?;
+            if this.released == 0 && !ready!(this.poll_more(cx))? {
+                return Poll::Ready(Ok(())); // the end of the stream
+            }
+        }
+        let length = this.released.min(out.remaining());
+        out.put_slice(this.buffer.get(..length).unwrap_or_default());
+        this.buffer.advance(length);
+        this.released -= length;
+        if this.buffer.is_empty() {
+            this.buffer = BytesMut::new(); // an idle connection holds no buffer
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Guard<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, bytes)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+}

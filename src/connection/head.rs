@@ -1,0 +1,238 @@
+//! Judges an HTTP/1 request head before the HTTP library tidies it (RFC 9112). Pure.
+//!
+//! hyper drops `Content-Length` beside `Transfer-Encoding`, takes `gzip, chunked` as chunked, and does not look at `Host`:
+//! after it, nobody can tell that a request could be read in two ways. So the bytes are judged first, and strictly.
+
+use http::{HeaderName, Method, Uri};
+
+use crate::config::resource::split_authority;
+use crate::request::reject::Fault;
+
+/// Longest request line (threats: target 8 KiB, and its method and version).
+pub(crate) const MAX_REQUEST_LINE_BYTES: usize = 8 * 1024 + 64;
+/// Most fields in one head.
+pub(crate) const MAX_FIELDS: usize = 100;
+/// Digits of a length that cannot overflow: 10^18 is under 2^63.
+const MAX_LENGTH_DIGITS: usize = 18;
+
+/// How the body behind a head ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Framing {
+    /// After this many bytes; zero for no body.
+    Length(u64),
+    /// With the last chunk.
+    Chunked,
+}
+
+/// Judges a whole head, from its first byte to the empty line's end.
+pub(crate) fn judge(head: &[u8]) -> Result<Framing, Fault> {
+    let head = head.strip_suffix(b"\r\n\r\n").ok_or(Fault::Syntax)?;
+    let mut lines = Lines { rest: Some(head) };
+    let is_1_1 = judge_request_line(lines.next().ok_or(Fault::Syntax)??)?;
+    let mut fields = Fields::default();
+    for (count, line) in lines.enumerate() {
+        if count >= MAX_FIELDS {
+            return Err(Fault::HeadSize);
+        }
+        fields.take(line?)?;
+    }
+    fields.judge(is_1_1)
+}
+
+/// Lines that end with CRLF and nothing else; a bare CR, a bare LF or a NUL anywhere is a fault.
+struct Lines<'a> {
+    rest: Option<&'a [u8]>,
+}
+
+impl<'a> Iterator for Lines<'a> {
+    type Item = Result<&'a [u8], Fault>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let rest = self.rest?;
+        let Some(end) = rest.iter().position(|b| matches!(b, b'\r' | b'\n' | 0)) else {
+            self.rest = None;
+            return Some(Ok(rest));
+        };
+        let (line, after) = rest.split_at_checked(end)?;
+        self.rest = after.strip_prefix(b"\r\n");
+        Some(if self.rest.is_some() { Ok(line) } else { Err(Fault::Syntax) })
+    }
+}
+
+/// `method SP target SP version` (RFC 9112 §3), single blanks; true for HTTP/1.1.
+fn judge_request_line(line: &[u8]) -> Result<bool, Fault> {
+    if line.len() > MAX_REQUEST_LINE_BYTES {
+        return Err(Fault::TargetSize);
+    }
+    let mut parts = line.split(|&b| b == b' ');
+    let (Some(method), Some(target), Some(version), None) = (parts.next(), parts.next(), parts.next(), parts.next())
+    else {
+        return Err(Fault::Syntax);
+    };
+    let visible = target.iter().all(|b| (0x21..=0x7e).contains(b));
+    if Method::from_bytes(method).is_err() || !visible || Uri::try_from(target).is_err() {
+        return Err(Fault::Syntax);
+    }
+    match version {
+        b"HTTP/1.1" => Ok(true),
+        b"HTTP/1.0" => Ok(false),
+        version if version.starts_with(b"HTTP/") => Err(Fault::Version),
+        _ => Err(Fault::Syntax),
+    }
+}
+
+/// The fields that decide about framing and host.
+#[derive(Default)]
+struct Fields<'a> {
+    host: Option<&'a [u8]>,
+    length: Option<u64>,
+    coding: Option<&'a [u8]>,
+}
+
+impl<'a> Fields<'a> {
+    fn take(&mut self, line: &'a [u8]) -> Result<(), Fault> {
+        // RFC 9112 §5.1: no blank before the colon; §5.2: a line that begins with one is a fold, refused.
+        let colon = line.iter().position(|&b| b == b':').ok_or(Fault::Syntax)?;
+        let (name, value) = line.split_at_checked(colon).ok_or(Fault::Syntax)?;
+        let value = value.get(1..).unwrap_or_default().trim_ascii();
+        let value_is_clean = value.iter().all(|&b| b == b'\t' || (b >= b' ' && b != 0x7f));
+        let name = HeaderName::from_bytes(name).map_err(|_| Fault::Syntax)?;
+        if !value_is_clean {
+            return Err(Fault::Syntax);
+        }
+        match name {
+            http::header::HOST => once(&mut self.host, value, Fault::Host),
+            http::header::CONTENT_LENGTH => once(&mut self.length, parse_length(value)?, Fault::Framing),
+            http::header::TRANSFER_ENCODING => once(&mut self.coding, value, Fault::Framing),
+            _ => Ok(()),
+        }
+    }
+
+    fn judge(self, is_1_1: bool) -> Result<Framing, Fault> {
+        let host = self.host.and_then(|host| std::str::from_utf8(host).ok()).ok_or(Fault::Host)?;
+        split_authority(host).ok_or(Fault::Host)?;
+        match (self.length, self.coding) {
+            (Some(_), Some(_)) => Err(Fault::Framing), // RFC 9112 §6.3: request smuggling
+            (None, Some(_)) if !is_1_1 => Err(Fault::Framing),
+            (None, Some(coding)) if coding.eq_ignore_ascii_case(b"chunked") => Ok(Framing::Chunked),
+            (None, Some(_)) => Err(Fault::Coding), // RFC 9112 §6.1: 501
+            (length, None) => Ok(Framing::Length(length.unwrap_or(0))),
+        }
+    }
+}
+
+fn once<T>(place: &mut Option<T>, value: T, fault: Fault) -> Result<(), Fault> {
+    match place.replace(value) {
+        None => Ok(()),
+        Some(_) => Err(fault),
+    }
+}
+
+fn parse_length(value: &[u8]) -> Result<u64, Fault> {
+    let digits = (1..=MAX_LENGTH_DIGITS).contains(&value.len()) && value.iter().all(u8::is_ascii_digit);
+    let text = std::str::from_utf8(value).map_err(|_| Fault::Framing)?;
+    if digits { text.parse().map_err(|_| Fault::Framing) } else { Err(Fault::Framing) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn judged(fields: &str) -> Result<Framing, Fault> {
+        judge(format!("POST /mcp HTTP/1.1\r\nHost: h\r\n{fields}\r\n").as_bytes())
+    }
+
+    #[test]
+    fn good_heads_tell_how_their_body_ends() {
+        assert_eq!(judged(""), Ok(Framing::Length(0)));
+        assert_eq!(judged("content-length:  12 \r\n"), Ok(Framing::Length(12)));
+        assert_eq!(judged("Transfer-Encoding: Chunked\r\n"), Ok(Framing::Chunked));
+        assert_eq!(judge(b"GET http://h/mcp HTTP/1.0\r\nhost: h:8443\r\n\r\n"), Ok(Framing::Length(0)));
+    }
+
+    #[test]
+    fn f1_to_f4_lengths_that_could_be_read_in_two_ways() {
+        let framing = [
+            "Content-Length: 1\r\nTransfer-Encoding: chunked\r\n",
+            "Transfer-Encoding: chunked\r\nContent-Length: 1\r\n",
+            "Content-Length: 1\r\nContent-Length: 2\r\n",
+            "Content-Length: 1\r\nContent-Length: 1\r\n",
+            "Content-Length: +1\r\n",
+            "Content-Length: 0x1\r\n",
+            "Content-Length: 1, 1\r\n",
+            "Content-Length:\r\n",
+            "Content-Length: 9223372036854775808\r\n",
+            "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n",
+        ];
+        for fields in framing {
+            assert_eq!(judged(fields), Err(Fault::Framing), "{fields:?}");
+        }
+        for coding in [
+            "gzip, chunked",
+            "chunked, chunked",
+            "\"chunked\"",
+            "chunked;q=1",
+            "identity",
+            "",
+            "xchunked",
+            "chunked\x0b",
+        ] {
+            assert!(judged(&format!("Transfer-Encoding: {coding}\r\n")).is_err(), "{coding:?}");
+        }
+        assert_eq!(judge(b"POST / HTTP/1.0\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"), Err(Fault::Framing));
+    }
+
+    #[test]
+    fn f8_lines_that_are_no_lines() {
+        let bad = [
+            "A : b\r\n",
+            " a: b\r\n",
+            "a: b\r\n c\r\n",
+            "a\r\n",
+            ": b\r\n",
+            "a: b\rc\r\n",
+            "a: b\nc: d\r\n",
+            "a: \0\r\n",
+            "a: \x7f\r\n",
+            "é: b\r\n",
+        ];
+        for line in bad {
+            assert_eq!(judged(line), Err(Fault::Syntax), "{line:?}");
+        }
+        let lines = [
+            "GET  / HTTP/1.1",
+            "GET /",
+            "GET / HTTP/1.1 ",
+            " GET / HTTP/1.1",
+            "GET /a b HTTP/1.1",
+            "G(T / HTTP/1.1",
+            "GET /\u{80} HTTP/1.1",
+        ];
+        for line in lines {
+            assert_eq!(judge(format!("{line}\r\nHost: h\r\n\r\n").as_bytes()), Err(Fault::Syntax), "{line:?}");
+        }
+    }
+
+    #[test]
+    fn f9_f10_host_and_version() {
+        assert_eq!(judge(b"GET / HTTP/1.1\r\n\r\n"), Err(Fault::Host));
+        for host in ["h\r\nHost: h", "", "h/x", "u@h", "h:port", "h h", "h,h"] {
+            assert_eq!(
+                judge(format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n").as_bytes()),
+                Err(Fault::Host),
+                "{host:?}"
+            );
+        }
+        for version in ["HTTP/9.9", "HTTP/2.0", "HTTP/1.2", "HTTP/1"] {
+            assert_eq!(judge(format!("GET / {version}\r\nHost: h\r\n\r\n").as_bytes()), Err(Fault::Version));
+        }
+    }
+
+    #[test]
+    fn d10_too_many_fields_and_too_long_a_target() {
+        assert_eq!(judged(&"a: b\r\n".repeat(MAX_FIELDS)), Err(Fault::HeadSize));
+        assert!(judged(&"a: b\r\n".repeat(MAX_FIELDS - 1)).is_ok());
+        let long = format!("GET /{} HTTP/1.1\r\nHost: h\r\n\r\n", "a".repeat(MAX_REQUEST_LINE_BYTES));
+        assert_eq!(judge(long.as_bytes()), Err(Fault::TargetSize));
+    }
+}

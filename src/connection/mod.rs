@@ -1,0 +1,66 @@
+//! One client connection: accept → TLS → HTTP.
+
+pub(crate) mod accept;
+mod activity;
+mod chunked;
+mod guard;
+mod head;
+mod http;
+mod stall;
+pub mod tls;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tokio::net::TcpStream;
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::config::Limits;
+use crate::request::Handler;
+use crate::request::provenance::Peer;
+
+use stall::Stall;
+
+/// What all connections share.
+pub(crate) struct Connections {
+    pub(crate) handler: Handler,
+    pub(crate) limits: Limits,
+    /// `None` only for `insecure_plaintext`.
+    pub(crate) tls: Option<TlsAcceptor>,
+    pub(crate) tasks: TaskTracker,
+    /// No new connections; open ones finish what they have.
+    pub(crate) stop: CancellationToken,
+    /// The grace time is over.
+    pub(crate) kill: CancellationToken,
+}
+
+impl Connections {
+    /// One connection from its first byte to its last.
+    pub(crate) async fn serve(self: &Arc<Self>, stream: TcpStream, address: SocketAddr) {
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(event = "connection.ended", %error);
+            return; // the peer is gone already
+        }
+        let stream = Stall::new(stream, self.limits.write_timeout);
+        let Some(acceptor) = &self.tls else {
+            return self.serve_http1(stream, Peer { address, secure: false, server_name: None }).await;
+        };
+        let shaking_hands = tokio::time::timeout(self.limits.tls_timeout, acceptor.accept(stream));
+        let stream = tokio::select! {
+            shaken = shaking_hands => shaken,
+            () = self.stop.cancelled() => return,
+        };
+        let stream = match stream {
+            Ok(Ok(stream)) => stream,
+            Ok(Err(error)) => return tracing::info!(event = "refused", reason = "conn.tls", peer = %address, %error),
+            Err(_) => return tracing::info!(event = "refused", reason = "conn.tls_timeout", peer = %address),
+        };
+        let session = stream.get_ref().1;
+        let is_http2 = session.alpn_protocol() == Some(b"h2");
+        let server_name = session.server_name().map(|name| Arc::from(name.to_ascii_lowercase()));
+        let peer = Peer { address, secure: true, server_name };
+        if is_http2 { self.serve_http2(stream, peer).await } else { self.serve_http1(stream, peer).await }
+    }
+}

@@ -1,0 +1,253 @@
+//! Header fields on their way through: what ends at the gateway, what it sets. Pure.
+//!
+//! Remove first, set last (threat rule 5): nothing that a client or an upstream nominates can touch what is set here.
+
+use std::borrow::Cow;
+use std::net::IpAddr;
+
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+
+/// The namespace of identity fields; every spelling of it from a client ends at the gateway.
+pub const IDENTITY_NAMESPACE: &str = "x-auth-";
+
+/// `X-Request-Id`: the gateway's own id of a request, in every response and towards the upstream.
+pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// Read by buffering reverse proxies in front of the gateway.
+pub const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
+
+/// How the gateway calls itself in `Via` (RFC 9110 §7.6.3).
+pub const PSEUDONYM: &str = "portcullis";
+
+/// Nothing but visible ASCII survives in an injected value; `%` is encoded too, so that decoding is unambiguous.
+const NOT_VISIBLE: &AsciiSet = &CONTROLS.add(b' ').add(b'%');
+
+/// RFC 9110 §7.6.1, and the older names of the same kind: for one connection only.
+const HOP_BY_HOP: [&str; 9] = [
+    "connection",
+    "proxy-connection",
+    "keep-alive",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "proxy-authorization",
+    "proxy-authenticate",
+];
+
+/// What of a request ends at the gateway besides hop-by-hop fields, in any spelling; a trailing `-` means a whole namespace.
+const NOT_FORWARDED: [&str; 26] = [
+    // Credentials and what is judged here: never the upstream's business (MCP security: no token passthrough).
+    "authorization",
+    "dpop",
+    "cookie",
+    "client-cert",
+    "client-cert-chain",
+    "origin",
+    // Identity and provenance: written by the gateway alone.
+    IDENTITY_NAMESPACE,
+    "x-portcullis-",
+    "forwarded",
+    "x-forwarded-",
+    "x-real-ip",
+    "x-client-ip",
+    "x-cluster-client-ip",
+    "true-client-ip",
+    "cf-connecting-ip",
+    "x-request-id",
+    "baggage",
+    // Second opinions about target and method (threats H9, H13).
+    "x-original-url",
+    "x-rewrite-url",
+    "x-http-method",
+    "x-http-method-override",
+    "x-method-override",
+    "proxy",
+    // Made new for the next connection.
+    "host",
+    "content-length",
+    "expect",
+];
+
+/// What of a response ends at the gateway besides hop-by-hop fields; a trailing `-` means a whole namespace.
+const NOT_RETURNED: [&str; 6] = [
+    // Cookies never reach the upstream, so it has no use for setting them on the public origin.
+    "set-cookie",
+    // CORS, alternative services, request ids and limits of the public origin are the gateway's to state.
+    "access-control-",
+    "alt-svc",
+    "x-request-id",
+    "www-authenticate",
+    "proxy-authentication-info",
+];
+
+/// The fields of a client's request that may go upstream.
+pub fn for_upstream(headers: &HeaderMap) -> HeaderMap {
+    without(headers, &NOT_FORWARDED)
+}
+
+/// The fields of an upstream's response that may go to the client.
+pub fn for_client(headers: &HeaderMap) -> HeaderMap {
+    without(headers, &NOT_RETURNED)
+}
+
+fn without(headers: &HeaderMap, unwanted: &[&str]) -> HeaderMap {
+    let nominated = nominated(headers);
+    let mut kept = HeaderMap::with_capacity(headers.len() + ROOM_FOR_OURS);
+    for name in headers.keys() {
+        let ends_here = HOP_BY_HOP.contains(&name.as_str())
+            || nominated.iter().any(|nominated| nominated == name.as_str())
+            || is_any(name, unwanted);
+        if !ends_here {
+            headers.get_all(name).iter().for_each(|value| {
+                kept.append(name, value.clone());
+            });
+        }
+    }
+    kept
+}
+
+/// The gateway sets about this many fields of its own.
+const ROOM_FOR_OURS: usize = 16;
+
+/// Fields that `Connection` nominates (RFC 9110 §7.6.1), lower case.
+fn nominated(headers: &HeaderMap) -> Vec<String> {
+    let values = headers.get_all(header::CONNECTION).iter();
+    let names = values.flat_map(|value| value.as_bytes().split(|&b| b == b','));
+    names.map(|name| String::from_utf8_lossy(name.trim_ascii()).to_ascii_lowercase()).collect()
+}
+
+fn is_any(name: &HeaderName, unwanted: &[&str]) -> bool {
+    let name = spelled_plainly(name.as_str());
+    unwanted.iter().any(|&unwanted| if unwanted.ends_with('-') { name.starts_with(unwanted) } else { name == unwanted })
+}
+
+/// CGI-like servers read `X_Auth_Subject` and `X.Auth.Subject` as the same variable as `X-Auth-Subject` (CVE-2025-64484).
+fn spelled_plainly(name: &str) -> Cow<'_, str> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '-';
+    if name.chars().all(plain) {
+        return Cow::Borrowed(name);
+    }
+    Cow::Owned(name.chars().map(|c| if plain(c) { c } else { '-' }).collect())
+}
+
+/// A claim as a field value: visible ASCII, everything else percent-encoded as UTF-8. CR, LF and NUL cannot occur.
+pub fn visible(text: &str) -> HeaderValue {
+    from_ascii(utf8_percent_encode(text, NOT_VISIBLE).collect::<String>())
+}
+
+/// Several claims, each [`visible`], separated by single blanks.
+pub fn visible_list<'a>(items: impl Iterator<Item = &'a str>) -> HeaderValue {
+    let mut text = String::new();
+    for item in items {
+        if !text.is_empty() {
+            text.push(' ');
+        }
+        text.extend(utf8_percent_encode(item, NOT_VISIBLE));
+    }
+    from_ascii(text)
+}
+
+/// Text that is visible ASCII by construction; anything else becomes an empty value rather than a fault.
+pub fn from_ascii(text: String) -> HeaderValue {
+    HeaderValue::try_from(text).unwrap_or_else(|_| HeaderValue::from_static(""))
+}
+
+/// True when the request has been through this gateway already (RFC 9110 §7.6.3: loops).
+pub fn is_loop(headers: &HeaderMap) -> bool {
+    let values = headers.get_all(header::VIA).iter();
+    let mut hops = values.flat_map(|value| value.as_bytes().split(|&b| b == b','));
+    hops.any(|hop| {
+        hop.split(u8::is_ascii_whitespace).filter(|part| !part.is_empty()).nth(1) == Some(PSEUDONYM.as_bytes())
+    })
+}
+
+/// A `for` node of `Forwarded` (RFC 7239 §6): IPv6 is bracketed and quoted.
+pub fn forwarded_node(address: IpAddr) -> String {
+    match address {
+        IpAddr::V4(address) => address.to_string(),
+        IpAddr::V6(address) => format!("\"[{address}]\""),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn map(fields: &[(&str, &str)]) -> HeaderMap {
+        let pair = |(name, value): &(&str, &str)| {
+            (HeaderName::from_bytes(name.as_bytes()).unwrap(), HeaderValue::from_str(value).unwrap())
+        };
+        let mut map = HeaderMap::new();
+        fields.iter().map(pair).for_each(|(name, value)| {
+            map.append(name, value);
+        });
+        map
+    }
+
+    #[test]
+    fn identity_fields_end_here_in_every_spelling() {
+        for name in
+            ["x-auth-subject", "X-Auth-Subject", "x_auth_subject", "x-auth_subject", "x.auth.subject", "X_AUTH-x"]
+        {
+            assert!(for_upstream(&map(&[(name, "mallory")])).is_empty(), "{name}");
+        }
+    }
+
+    #[test]
+    fn nominated_and_repeated_fields_go_and_the_rest_stays() {
+        let headers = map(&[
+            ("connection", "close, X-Secret"),
+            ("connection", "x-other"),
+            ("x-secret", "1"),
+            ("x-other", "1"),
+            ("accept", "a"),
+            ("accept", "b"),
+            ("mcp-param-a_b", "kept"),
+        ]);
+        let kept = for_upstream(&headers);
+        assert_eq!(kept.get_all("accept").iter().collect::<Vec<_>>(), ["a", "b"]);
+        assert_eq!((kept.len(), &kept["mcp-param-a_b"]), (3, &HeaderValue::from_static("kept")));
+    }
+
+    #[test]
+    fn a_loop_is_seen_whatever_the_version_and_place() {
+        assert!(is_loop(&map(&[("via", "1.0 fred, 2 portcullis")])));
+        assert!(!is_loop(&map(&[("via", "1.1 portcullis-edge")])));
+        assert!(!is_loop(&map(&[("via", "portcullis 1.1")])));
+    }
+
+    #[test]
+    fn nodes_are_written_as_rfc_7239_wants_them() {
+        assert_eq!(forwarded_node("192.0.2.1".parse().unwrap()), "192.0.2.1");
+        assert_eq!(forwarded_node("2001:db8::1".parse().unwrap()), "\"[2001:db8::1]\"");
+    }
+
+    proptest! {
+        #[test]
+        fn no_hop_by_hop_or_identity_field_survives(names in proptest::collection::vec("[a-zA-Z._-]{1,20}", 0..12), nominated in 0usize..12) {
+            let mut headers = HeaderMap::new();
+            for name in names.iter().map(String::as_str).chain(HOP_BY_HOP).chain(["x-auth-tenant", "X_AUTH_TENANT"]) {
+                headers.append(HeaderName::from_bytes(name.as_bytes()).unwrap(), HeaderValue::from_static("v"));
+            }
+            let nominated = names.get(nominated).cloned().unwrap_or_default();
+            headers.append(header::CONNECTION, HeaderValue::from_str(&nominated).unwrap());
+            let kept = for_upstream(&headers);
+            for name in kept.keys() {
+                prop_assert!(!HOP_BY_HOP.contains(&name.as_str()));
+                prop_assert!(!spelled_plainly(name.as_str()).starts_with(IDENTITY_NAMESPACE));
+                prop_assert!(!name.as_str().eq_ignore_ascii_case(&nominated));
+            }
+        }
+
+        #[test]
+        fn injected_values_are_visible_ascii_and_decode_to_what_they_were(text in "\\PC*|[\\x00-\\x7f]*") {
+            let value = visible(&text);
+            prop_assert!(value.as_bytes().iter().all(|b| (0x21..=0x7e).contains(b)));
+            let decoded = percent_encoding::percent_decode(value.as_bytes()).decode_utf8().unwrap().into_owned();
+            prop_assert_eq!(decoded, text);
+        }
+    }
+}

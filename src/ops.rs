@@ -1,0 +1,133 @@
+//! Health and readiness, on a listener of their own: never on the public one (threat P10).
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{self, HeaderValue};
+use http::{Method, Request, Response, StatusCode};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use serde::Serialize;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::keys::{KeyStore, Status};
+
+/// Probes and scrapers are few; more is a mistake or an attack.
+const MAX_CONNECTIONS: usize = 64;
+/// A whole visit.
+const VISIT_TIME: Duration = Duration::from_secs(10);
+/// After a failed accept.
+const ACCEPT_BACK_OFF: Duration = Duration::from_millis(100);
+
+/// What the operations listener answers from.
+#[derive(Debug)]
+pub(crate) struct Ops {
+    /// Each issuer's name and keys.
+    pub(crate) issuers: Vec<(String, Arc<KeyStore>)>,
+    /// The gateway stops.
+    pub(crate) stop: CancellationToken,
+}
+
+#[derive(Serialize)]
+struct Readiness<'a> {
+    ready: bool,
+    draining: bool,
+    issuers: Vec<IssuerReadiness<'a>>,
+}
+
+#[derive(Serialize)]
+struct IssuerReadiness<'a> {
+    name: &'a str,
+    ready: bool,
+    keys: usize,
+    key_age_seconds: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_error: Option<&'static str>,
+}
+
+impl<'a> IssuerReadiness<'a> {
+    fn new(name: &'a str, status: &Status) -> Self {
+        let key_age_seconds = status.age.map(|age| age.as_secs());
+        Self { name, ready: status.ready, keys: status.keys, key_age_seconds, last_error: status.last_error }
+    }
+}
+
+impl Ops {
+    /// Serves until it is dropped; it goes on while the gateway drains.
+    pub(crate) async fn serve(self: Arc<Self>, listener: TcpListener) {
+        let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+        let mut visits = JoinSet::new();
+        loop {
+            while visits.try_join_next().is_some() {}
+            let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
+            match listener.accept().await {
+                Ok((stream, _)) => {
+                    let ops = Arc::clone(&self);
+                    visits.spawn(async move {
+                        ops.visit(stream).await;
+                        drop(place);
+                    });
+                }
+                Err(error) => {
+                    tracing::warn!(event = "accept.failed", %error, "operations listener");
+                    tokio::time::sleep(ACCEPT_BACK_OFF).await;
+                }
+            }
+        }
+    }
+
+    async fn visit(self: Arc<Self>, stream: TcpStream) {
+        let service = service_fn(move |request: Request<Incoming>| {
+            let response = self.answer(request.method(), request.uri().path());
+            async move { Ok::<_, Infallible>(response) }
+        });
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .keep_alive(false)
+            .serve_connection(TokioIo::new(stream), service);
+        match tokio::time::timeout(VISIT_TIME, connection).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::debug!(event = "connection.ended", %error, "operations listener"),
+            Err(_) => tracing::debug!(event = "connection.ended", "operations listener: too slow"),
+        }
+    }
+
+    fn answer(&self, method: &Method, path: &str) -> Response<Full<Bytes>> {
+        if !matches!(*method, Method::GET | Method::HEAD) {
+            return json(StatusCode::METHOD_NOT_ALLOWED, &serde_json::json!({ "error": "method_not_allowed" }));
+        }
+        match path {
+            "/healthz" => json(StatusCode::OK, &serde_json::json!({ "status": "ok" })),
+            "/readyz" => {
+                let readiness = self.readiness();
+                let status = if readiness.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+                json(status, &readiness)
+            }
+            _ => json(StatusCode::NOT_FOUND, &serde_json::json!({ "error": "not_found" })),
+        }
+    }
+
+    /// Ready: every issuer has keys in force, and the gateway is not stopping.
+    fn readiness(&self) -> Readiness<'_> {
+        let draining = self.stop.is_cancelled();
+        let issuers: Vec<_> =
+            self.issuers.iter().map(|(name, store)| IssuerReadiness::new(name, &store.status())).collect();
+        Readiness { ready: !draining && issuers.iter().all(|issuer| issuer.ready), draining, issuers }
+    }
+}
+
+fn json(status: StatusCode, value: &impl Serialize) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::from(serde_json::to_vec(value).unwrap_or_default()));
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}

@@ -1,0 +1,208 @@
+//! Identity + quotas → [`Admission`]: within its rates, its open streams counted.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, Hash, Hasher, RandomState};
+use std::num::NonZeroU32;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use governor::clock::{Clock, DefaultClock};
+use governor::middleware::StateInformationMiddleware;
+use governor::{Quota, RateLimiter};
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use crate::config::{Limit, LimitKey, Quota as QuotaRule};
+use crate::token::Identity;
+
+use super::authorize::Entitled;
+use super::gcra::BoundedStore;
+use super::reject::{Rejection, whole_seconds};
+
+/// Identities that one limit remembers; idle ones are dropped first.
+const MAX_KEYS: usize = 100_000;
+/// Requests and streams that one client's subject may have open where the route does not say.
+const DEFAULT_STREAMS: NonZeroU32 = NonZeroU32::new(1000).unwrap();
+/// When a caller at its limit of open streams may try again: nobody knows when one of them ends.
+const STREAM_RETRY: Duration = Duration::from_secs(1);
+
+const RATELIMIT: HeaderName = HeaderName::from_static("ratelimit");
+const RATELIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+
+/// Proves that its owner is within quota. Held until the response body ends: then its streams are free again.
+#[derive(Debug)]
+pub(crate) struct Admission {
+    entitled: Entitled,
+    _streams: Vec<StreamPermit>,
+}
+
+impl Admission {
+    /// Who was admitted.
+    pub(crate) fn identity(&self) -> &Arc<Identity> {
+        self.entitled.identity()
+    }
+}
+
+/// What a caller is told about its rates, on every answer of a route that has limits.
+#[derive(Debug, Default)]
+pub(crate) struct RateFields {
+    policy: Option<HeaderValue>,
+    state: Option<HeaderValue>,
+}
+
+impl RateFields {
+    /// Appends to what an upstream says of its own limits; never replaces it (digest §9).
+    pub(crate) fn write(&self, headers: &mut HeaderMap) {
+        for (name, value) in [(RATELIMIT_POLICY, &self.policy), (RATELIMIT, &self.state)] {
+            if let Some(value) = value {
+                headers.append(name, value.clone());
+            }
+        }
+    }
+}
+
+/// The limits of one route, compiled.
+#[derive(Debug)]
+pub(crate) struct RouteLimits {
+    rates: Vec<Rate>,
+    streams: Vec<Streams>,
+    /// `RateLimit-Policy` never changes.
+    policy: Option<HeaderValue>,
+    hasher: KeyHasher,
+}
+
+#[derive(Debug)]
+struct Rate {
+    name: String,
+    per: Vec<LimitKey>,
+    limiter: RateLimiter<u64, BoundedStore, DefaultClock, StateInformationMiddleware>,
+}
+
+impl RouteLimits {
+    /// Limits without `streams` get the default one: no caller may open streams without end.
+    pub(crate) fn new(limits: &[Limit]) -> Self {
+        let mut compiled = Self { rates: Vec::new(), streams: Vec::new(), policy: None, hasher: KeyHasher::default() };
+        let mut policies = Vec::new();
+        for limit in limits {
+            match limit.quota {
+                QuotaRule::Rate { requests, window, burst } => {
+                    let name = name_of(&limit.per);
+                    policies.push(format!("\"{name}\";q={requests};w={}", whole_seconds(window)));
+                    let (quota, store) = (quota(requests, window, burst), BoundedStore::new(MAX_KEYS));
+                    let limiter = RateLimiter::new(quota, store, DefaultClock::default());
+                    compiled.rates.push(Rate { name, per: limit.per.clone(), limiter });
+                }
+                QuotaRule::Streams(most) => compiled.streams.push(Streams::new(limit.per.clone(), most)),
+            }
+        }
+        if compiled.streams.is_empty() {
+            compiled.streams.push(Streams::new(vec![LimitKey::Client, LimitKey::Subject], DEFAULT_STREAMS));
+        }
+        compiled.policy = (!policies.is_empty()).then(|| crate::headers::from_ascii(policies.join(", ")));
+        compiled
+    }
+
+    /// Charges one request and counts one open stream. `fields` is filled whatever the outcome.
+    pub(crate) fn admit(&self, entitled: Entitled, fields: &mut RateFields) -> Result<Admission, Rejection> {
+        fields.policy.clone_from(&self.policy);
+        self.charge(entitled.identity(), fields)?;
+        let permits =
+            self.streams.iter().map(|streams| streams.take(self.hasher.key(&streams.per, entitled.identity())));
+        let streams = permits.collect::<Option<_>>().ok_or(Rejection::StreamLimit { retry_after: STREAM_RETRY })?;
+        Ok(Admission { entitled, _streams: streams })
+    }
+
+    fn charge(&self, identity: &Identity, fields: &mut RateFields) -> Result<(), Rejection> {
+        let mut states = Vec::with_capacity(self.rates.len());
+        for rate in &self.rates {
+            match rate.limiter.check_key(&self.hasher.key(&rate.per, identity)) {
+                Ok(state) => states.push(format!("\"{}\";r={}", rate.name, state.remaining_burst_capacity())),
+                Err(refused) => {
+                    let wait = refused.wait_time_from(DefaultClock::default().now());
+                    let state = format!("\"{}\";r=0;t={}", rate.name, whole_seconds(wait));
+                    fields.state = Some(crate::headers::from_ascii(state));
+                    return Err(Rejection::RateLimit { retry_after: wait });
+                }
+            }
+        }
+        fields.state = (!states.is_empty()).then(|| crate::headers::from_ascii(states.join(", ")));
+        Ok(())
+    }
+}
+
+fn quota(requests: NonZeroU32, window: Duration, burst: NonZeroU32) -> Quota {
+    // A window of at least a second and at most 2^32 requests never makes a period of zero nanoseconds... but fail closed.
+    Quota::with_period(window / requests.get()).unwrap_or(Quota::per_hour(NonZeroU32::MIN)).allow_burst(burst)
+}
+
+fn name_of(per: &[LimitKey]) -> String {
+    let name = |key: &LimitKey| match key {
+        LimitKey::Tenant => "tenant",
+        LimitKey::Client => "client",
+        LimitKey::Subject => "subject",
+        LimitKey::Route => "route",
+    };
+    per.iter().map(name).collect::<Vec<_>>().join("-")
+}
+
+/// Turns what is counted into a key; keyed, so that nobody outside can choose identities that collide.
+#[derive(Debug, Default)]
+struct KeyHasher(RandomState);
+
+impl KeyHasher {
+    /// Only verified facts count, never what a request says of itself (digest §9).
+    fn key(&self, per: &[LimitKey], identity: &Identity) -> u64 {
+        let mut hasher = self.0.build_hasher();
+        for key in per {
+            match key {
+                LimitKey::Tenant => (0u8, identity.tenant()).hash(&mut hasher),
+                LimitKey::Client => (1u8, identity.issuer(), identity.client()).hash(&mut hasher),
+                LimitKey::Subject => (2u8, identity.issuer(), identity.kind(), identity.subject()).hash(&mut hasher),
+                LimitKey::Route => 3u8.hash(&mut hasher),
+            }
+        }
+        hasher.finish()
+    }
+}
+
+/// Open streams by key. Entries live only as long as one of their streams, so connections bound the map.
+#[derive(Debug)]
+struct Streams {
+    per: Vec<LimitKey>,
+    most: NonZeroU32,
+    open: Arc<Mutex<HashMap<u64, u32>>>,
+}
+
+/// One open stream; gone with the response body.
+#[derive(Debug)]
+struct StreamPermit {
+    key: u64,
+    open: Arc<Mutex<HashMap<u64, u32>>>,
+}
+
+impl Streams {
+    fn new(per: Vec<LimitKey>, most: NonZeroU32) -> Self {
+        Self { per, most, open: Arc::default() }
+    }
+
+    fn take(&self, key: u64) -> Option<StreamPermit> {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = open.entry(key).or_insert(0);
+        if *count >= self.most.get() {
+            return None;
+        }
+        *count += 1;
+        Some(StreamPermit { key, open: Arc::clone(&self.open) })
+    }
+}
+
+impl Drop for StreamPermit {
+    fn drop(&mut self) {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = open.get_mut(&self.key) {
+            *count -= 1;
+            if *count == 0 {
+                open.remove(&self.key);
+            }
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! One record per request, written however the request ends. Never a token, never a body, never a query.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use http::{Method, Request, Response, StatusCode, Uri};
+
+use crate::names::RouteName;
+use crate::token::Identity;
+
+use super::body::ReplyBody;
+use super::provenance::Peer;
+use super::reject::Rejection;
+use super::relay::RelayError;
+
+/// Longest text of a client that a record holds (threats: 256 bytes).
+const MAX_TEXT_BYTES: usize = 256;
+
+/// The record of one request. Dropping it writes it.
+#[derive(Debug)]
+pub(crate) struct Audit(Box<Record>);
+
+#[derive(Debug)]
+struct Record {
+    started: Instant,
+    request_id: String,
+    peer: std::net::SocketAddr,
+    client_address: Option<IpAddr>,
+    method: Method,
+    uri: Uri,
+    route: Option<RouteName>,
+    identity: Option<Arc<Identity>>,
+    rejection: Option<Rejection>,
+    detail: Option<String>,
+    status: Option<StatusCode>,
+    upstream: Option<std::time::Duration>,
+    sent: u64,
+    end: End,
+}
+
+/// How it ended when it was not refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    Whole,
+    ClientGone,
+    Broken(RelayError),
+}
+
+impl Audit {
+    /// Begins with what the head tells. Dropped before [`Audit::finish`], it says that the client left early.
+    pub(crate) fn begin<B>(peer: &Peer, request: &Request<B>) -> Self {
+        Self(Box::new(Record {
+            started: Instant::now(),
+            request_id: format!("{:032x}", fastrand::u128(..)),
+            peer: peer.address,
+            client_address: None,
+            method: request.method().clone(),
+            uri: request.uri().clone(),
+            route: None,
+            identity: None,
+            rejection: None,
+            detail: None,
+            status: None,
+            upstream: None,
+            sent: 0,
+            end: End::ClientGone,
+        }))
+    }
+
+    /// The request's id: in the record, in the response, upstream.
+    pub(crate) fn request_id(&self) -> &str {
+        &self.0.request_id
+    }
+
+    /// The route that was found, and the client's address as far as proxies are believed.
+    pub(crate) fn route(&mut self, route: &RouteName, client: IpAddr) {
+        self.0.route = Some(route.clone());
+        self.0.client_address = Some(client);
+    }
+
+    /// Who it is.
+    pub(crate) fn identity(&mut self, identity: &Arc<Identity>) {
+        self.0.identity = Some(Arc::clone(identity));
+    }
+
+    /// What the operator should know beyond the reason; no secret, no text of the client.
+    pub(crate) fn detail(&mut self, detail: impl std::fmt::Display) {
+        self.0.detail = Some(clip(&detail.to_string()).to_owned());
+    }
+
+    /// The upstream's head came.
+    pub(crate) fn upstream_answered(&mut self) {
+        self.0.upstream = Some(self.0.started.elapsed());
+    }
+
+    /// Refused.
+    pub(crate) fn refused(&mut self, rejection: Rejection) {
+        self.0.rejection = Some(rejection);
+    }
+
+    /// Goes with the response body; the record is written when that is gone.
+    pub(crate) fn finish(mut self, mut response: Response<ReplyBody>) -> Response<ReplyBody> {
+        self.0.status = Some(response.status());
+        self.0.end = End::Whole;
+        response.body_mut().set_audit(self);
+        response
+    }
+
+    /// Bytes of the response body that went out.
+    pub(crate) fn sent(&mut self, bytes: usize) {
+        self.0.sent += bytes as u64;
+    }
+
+    /// The response body broke.
+    pub(crate) fn broken(&mut self, error: RelayError) {
+        self.0.end = End::Broken(error);
+    }
+
+    /// The client left before the body's end.
+    pub(crate) fn client_gone(&mut self) {
+        if self.0.end == End::Whole {
+            self.0.end = End::ClientGone;
+        }
+    }
+}
+
+impl Drop for Audit {
+    fn drop(&mut self) {
+        let record = &*self.0;
+        let reason = match (&record.rejection, record.end) {
+            (Some(rejection), _) => Some(rejection.reason()),
+            (None, End::Whole) => None,
+            (None, End::ClientGone) => Some("stream.client_gone"),
+            (None, End::Broken(error)) => Some(error.reason()),
+        };
+        let event = match (&record.rejection, record.end) {
+            (Some(_), _) => "refused",
+            (None, End::Whole) => "served",
+            (None, End::ClientGone | End::Broken(_)) => "broken_off",
+        };
+        let identity = record.identity.as_deref();
+        tracing::info!(
+            target: "portcullis::request",
+            event,
+            status = record.status.map(|status| status.as_u16()),
+            reason,
+            detail = record.detail.as_deref(),
+            request_id = record.request_id,
+            peer = %record.peer,
+            client_address = record.client_address.map(tracing::field::display),
+            route = record.route.as_ref().map(RouteName::as_str),
+            method = clip(record.method.as_str()),
+            path = clip(record.uri.path()),
+            iss = identity.map(|identity| clip(identity.issuer().as_str())),
+            sub = identity.map(|identity| clip(identity.subject().as_str())),
+            client_id = identity.and_then(Identity::client).map(|client| clip(client.as_str())),
+            tenant = identity.and_then(Identity::tenant).map(|tenant| clip(tenant.as_str())),
+            jti = identity.and_then(Identity::token_id).map(clip),
+            sent_bytes = record.sent,
+            upstream_ms = record.upstream.map(millis),
+            duration_ms = millis(record.started.elapsed()),
+        );
+    }
+}
+
+fn millis(time: std::time::Duration) -> f64 {
+    (time.as_secs_f64() * 1e6).round() / 1e3
+}
+
+fn clip(text: &str) -> &str {
+    text.get(..text.floor_char_boundary(MAX_TEXT_BYTES)).unwrap_or(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_texts_are_clipped_between_characters() {
+        assert_eq!(clip("short"), "short");
+        let long = "é".repeat(200);
+        assert_eq!(clip(&long).len(), 256);
+        assert_eq!(clip(&format!("a{long}")).len(), 255);
+    }
+}

@@ -1,0 +1,84 @@
+//! CORS (Fetch standard §3.2) for browser clients: preflights answered here, answers made readable. Only for listed origins.
+
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::request::Parts;
+use http::{Method, Response};
+
+use super::body::ReplyBody;
+use super::route::no_content;
+
+/// What MCP clients send (digest §6); requested `Mcp-Param-*` are added.
+const ALLOWED_HEADERS: &str = "authorization, content-type, accept, mcp-protocol-version, mcp-session-id, last-event-id, \
+                               mcp-method, mcp-name, dpop, traceparent, tracestate";
+/// What MCP clients must be able to read.
+const EXPOSED_HEADERS: HeaderValue = HeaderValue::from_static(
+    "www-authenticate, mcp-session-id, mcp-protocol-version, dpop-nonce, retry-after, ratelimit, ratelimit-policy, x-request-id",
+);
+const METHODS: HeaderValue = HeaderValue::from_static("GET, POST, DELETE");
+/// Browsers cap this themselves; two hours is what Chromium allows.
+const MAX_AGE: HeaderValue = HeaderValue::from_static("7200");
+/// A preflight may ask for this many `Mcp-Param-*` fields.
+const MAX_PARAMETERS: usize = 32;
+
+/// True for a preflight: `OPTIONS` with `Access-Control-Request-Method` and an `Origin`.
+pub(crate) fn is_preflight(request: &Parts) -> bool {
+    request.method == Method::OPTIONS
+        && request.headers.contains_key(header::ORIGIN)
+        && request.headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
+}
+
+/// The answer to a preflight from a listed origin; no token is asked for, none could be sent.
+pub(crate) fn preflight(request: &HeaderMap) -> Response<ReplyBody> {
+    no_content(&[
+        (header::ACCESS_CONTROL_ALLOW_METHODS, METHODS),
+        (header::ACCESS_CONTROL_ALLOW_HEADERS, allowed_headers(request)),
+        (header::ACCESS_CONTROL_MAX_AGE, MAX_AGE),
+    ])
+}
+
+/// The answer to a preflight for a metadata document, which anyone may read.
+pub(crate) fn public_preflight(request: &HeaderMap) -> Response<ReplyBody> {
+    no_content(&[
+        (header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*")),
+        (header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, HEAD")),
+        (header::ACCESS_CONTROL_ALLOW_HEADERS, allowed_headers(request)),
+        (header::ACCESS_CONTROL_MAX_AGE, MAX_AGE),
+    ])
+}
+
+/// Makes any answer, refusals included, readable for a listed origin.
+pub(crate) fn expose(origin: Option<HeaderValue>, has_origins: bool, headers: &mut HeaderMap) {
+    if has_origins {
+        headers.append(header::VARY, HeaderValue::from_static("Origin"));
+    }
+    if let Some(origin) = origin {
+        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+        headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED_HEADERS);
+    }
+}
+
+fn allowed_headers(request: &HeaderMap) -> HeaderValue {
+    let requested =
+        request.get_all(header::ACCESS_CONTROL_REQUEST_HEADERS).iter().filter_map(|value| value.to_str().ok());
+    let names = requested
+        .flat_map(|value| value.split(','))
+        .filter_map(|name| HeaderName::from_bytes(name.trim().as_bytes()).ok());
+    let parameters = names.filter(|name| name.as_str().starts_with("mcp-param-")).take(MAX_PARAMETERS);
+    let allowed = parameters.fold(ALLOWED_HEADERS.to_owned(), |allowed, name| allowed + ", " + name.as_str());
+    crate::headers::from_ascii(allowed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_requested_parameters_join_the_allowed_headers() {
+        let mut request = HeaderMap::new();
+        request
+            .insert(header::ACCESS_CONTROL_REQUEST_HEADERS, HeaderValue::from_static("x-evil, Mcp-Param-Region,b@d"));
+        let allowed = allowed_headers(&request);
+        let allowed = allowed.to_str().unwrap();
+        assert!(allowed.ends_with("tracestate, mcp-param-region") && !allowed.contains("evil"));
+    }
+}

@@ -1,0 +1,122 @@
+//! The `endpoint` event of HTTP+SSE servers (MCP 2024-11-05): rewritten to the public path.
+//!
+//! Such a server opens its stream with the place where it wants its messages. That place must be the configured one
+//! (`upstream_messages`); its query, which names the session, goes to the client under the route's own URL.
+
+use bytes::{Bytes, BytesMut};
+use http::Uri;
+
+use super::relay::RelayError;
+
+/// The first event is a short URL; more is no endpoint event.
+const MAX_FIRST_EVENT_BYTES: usize = 8 * 1024;
+
+/// Holds back the first event of a stream until it is whole, rewrites it, then passes everything on.
+#[derive(Debug)]
+pub(crate) struct EndpointRewriter {
+    stream: url::Url,
+    messages: url::Url,
+    public_path: String,
+    /// `None` once the first event has passed.
+    held: Option<BytesMut>,
+}
+
+impl EndpointRewriter {
+    /// `stream` is where the event stream was opened, `messages` the only place that may be announced.
+    pub(crate) fn new(stream: &Uri, messages: &Uri, public_path: String) -> Option<Self> {
+        let parse = |uri: &Uri| url::Url::parse(&uri.to_string()).ok();
+        Some(Self { stream: parse(stream)?, messages: parse(messages)?, public_path, held: Some(BytesMut::new()) })
+    }
+
+    /// Takes what came, gives what may go on (perhaps nothing yet).
+    pub(crate) fn feed(&mut self, data: Bytes) -> Result<Bytes, RelayError> {
+        let Some(mut held) = self.held.take() else { return Ok(data) };
+        held.extend_from_slice(&data);
+        let mut passed = BytesMut::new();
+        while let Some(end) = end_of_event(&held) {
+            let event = held.split_to(end);
+            if let Some(rewritten) = self.rewrite(&event)? {
+                passed.extend_from_slice(rewritten.as_bytes());
+                passed.unsplit(held);
+                return Ok(passed.freeze());
+            }
+            passed.unsplit(event); // a comment or another event before the endpoint
+        }
+        if held.len() > MAX_FIRST_EVENT_BYTES {
+            return Err(RelayError::ForeignEndpoint);
+        }
+        self.held = Some(held);
+        Ok(passed.freeze())
+    }
+
+    /// The event with its data rewritten; `None` when it is no endpoint event.
+    fn rewrite(&self, event: &[u8]) -> Result<Option<String>, RelayError> {
+        let text = std::str::from_utf8(event).map_err(|_| RelayError::ForeignEndpoint)?;
+        let field = |name: &str| {
+            text.lines()
+                .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))
+                .map(|value| value.strip_prefix(' ').unwrap_or(value))
+        };
+        if field("event") != Some("endpoint") {
+            return Ok(None);
+        }
+        let announced =
+            field("data").and_then(|data| self.stream.join(data).ok()).ok_or(RelayError::ForeignEndpoint)?;
+        if announced.origin() != self.messages.origin() || announced.path() != self.messages.path() {
+            return Err(RelayError::ForeignEndpoint);
+        }
+        let query = announced.query().map(|query| format!("?{query}")).unwrap_or_default();
+        Ok(Some(format!("event: endpoint\ndata: {}{query}\n\n", self.public_path)))
+    }
+}
+
+/// Where the first event ends: after an empty line, in any of the three line endings.
+fn end_of_event(bytes: &[u8]) -> Option<usize> {
+    let ends = [&b"\n\n"[..], b"\r\n\r\n", b"\r\r"];
+    ends.iter().filter_map(|end| Some(bytes.windows(end.len()).position(|window| window == *end)? + end.len())).min()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rewriter() -> EndpointRewriter {
+        let uri = |text: &str| text.parse::<Uri>().unwrap();
+        EndpointRewriter::new(
+            &uri("http://127.0.0.1:3101/sse"),
+            &uri("http://127.0.0.1:3101/message"),
+            "/notes/sse".into(),
+        )
+        .unwrap()
+    }
+
+    #[test]
+    fn the_session_moves_to_the_public_path_whatever_the_pieces() {
+        let stream = b": hi\n\nevent: endpoint\ndata: /message?sessionId=42\n\nevent: message\ndata: {}\n\n";
+        for cut in 0..stream.len() {
+            let mut rewriter = rewriter();
+            let mut out = rewriter.feed(Bytes::copy_from_slice(&stream[..cut])).unwrap().to_vec();
+            out.extend_from_slice(&rewriter.feed(Bytes::copy_from_slice(&stream[cut..])).unwrap());
+            let expected = ": hi\n\nevent: endpoint\ndata: /notes/sse?sessionId=42\n\nevent: message\ndata: {}\n\n";
+            assert_eq!(String::from_utf8(out).unwrap(), expected, "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn an_endpoint_elsewhere_ends_the_stream() {
+        for data in [
+            "https://evil.example/message?x",
+            "//evil.example/message",
+            "/admin?sessionId=1",
+            "http://127.0.0.1:1/message",
+        ] {
+            let event = format!("event: endpoint\r\ndata: {data}\r\n\r\n");
+            assert_eq!(rewriter().feed(event.into()), Err(RelayError::ForeignEndpoint), "{data}");
+        }
+    }
+
+    #[test]
+    fn an_endless_first_event_is_not_held_for_ever() {
+        assert_eq!(rewriter().feed(vec![b'a'; MAX_FIRST_EVENT_BYTES + 1].into()), Err(RelayError::ForeignEndpoint));
+    }
+}

@@ -1,0 +1,217 @@
+//! Permit + request → the upstream's response. The only place that speaks to upstreams.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::header::{self, HeaderValue};
+use http::request::Parts;
+use http::uri::PathAndQuery;
+use http::{Method, Request, Response, StatusCode, Uri};
+use hyper::body::Incoming;
+use hyper_util::client::legacy::{Client, Error as ClientError};
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::{Limits, RouteConfig, Timeouts};
+use crate::headers::{X_ACCEL_BUFFERING, for_client};
+use crate::trust::{self, TrustError};
+
+use super::audit::Audit;
+use super::authorize::Permit;
+use super::body::ReplyBody;
+use super::connect::{ConnectTimedOut, TimedConnector};
+use super::endpoint::EndpointRewriter;
+use super::outgoing::outgoing;
+use super::provenance::Provenance;
+use super::reject::{Rejection, UpstreamFailure};
+use super::relay::{Pace, Relay};
+use super::route::Route;
+use super::upload::{Upload, UploadState};
+
+/// An unused connection to an upstream is closed after this.
+const POOL_IDLE: Duration = Duration::from_secs(30);
+/// Unused connections that are kept for one upstream.
+const POOL_CONNECTIONS: usize = 64;
+/// Requests under way at one upstream; each holds at most one connection.
+const MAX_CONCURRENT: usize = 4096;
+
+/// The connections to one route's MCP server.
+#[derive(Debug)]
+pub(crate) struct UpstreamClient {
+    client: Client<TimedConnector, Upload>,
+    url: Uri,
+    messages: Option<Uri>,
+    host: HeaderValue,
+    timeouts: Timeouts,
+    capacity: Arc<Semaphore>,
+}
+
+/// What the gateway as a whole adds to one forwarding.
+#[derive(Debug)]
+pub(crate) struct Surroundings<'a> {
+    pub(crate) limits: &'a Limits,
+    pub(crate) provenance: &'a Provenance,
+    pub(crate) ending: &'a StreamEnds,
+}
+
+/// When event streams are ended because the gateway stops.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct StreamEnds {
+    /// Streams that only listen (`GET`) end as soon as the gateway stops: their clients resume elsewhere.
+    pub(crate) listening: CancellationToken,
+    /// Streams that answer a request may finish until the grace time is over.
+    pub(crate) answering: CancellationToken,
+}
+
+impl UpstreamClient {
+    /// Reads the route's trust anchor; opens nothing.
+    pub(crate) fn new(route: &RouteConfig) -> Result<Self, TrustError> {
+        let upstream = &route.upstream;
+        let connector = TimedConnector::new(trust::client_tls(upstream.ca.as_deref())?, upstream.timeouts.connect);
+        let client = Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .timer(TokioTimer::new())
+            .pool_idle_timeout(POOL_IDLE)
+            .pool_max_idle_per_host(POOL_CONNECTIONS)
+            .set_host(false)
+            .build(connector);
+        let authority = upstream.url.authority().map_or("", http::uri::Authority::as_str);
+        Ok(Self {
+            client,
+            url: upstream.url.clone(),
+            messages: upstream.messages.clone(),
+            host: HeaderValue::from_str(authority).unwrap_or(HeaderValue::from_static("")),
+            timeouts: upstream.timeouts.clone(),
+            capacity: Arc::new(Semaphore::new(MAX_CONCURRENT)),
+        })
+    }
+
+    /// Where a request goes: the configured URL, with the client's query byte for byte (threat P6).
+    pub(crate) fn target(&self, method: &Method, query: Option<&str>) -> Uri {
+        let base = self.messages.as_ref().filter(|_| method == Method::POST).unwrap_or(&self.url);
+        let Some(query) = query else { return base.clone() };
+        let mut parts = base.clone().into_parts();
+        let joined = PathAndQuery::try_from(format!("{}?{query}", base.path()));
+        parts.path_and_query = joined.ok().or(parts.path_and_query);
+        Uri::from_parts(parts).unwrap_or_else(|_| base.clone())
+    }
+
+    /// The upstream's own authority: real servers refuse a foreign `Host`.
+    pub(crate) fn host(&self) -> HeaderValue {
+        self.host.clone()
+    }
+
+    /// Sends, and waits for the head. Whatever the client's body did wrong is the client's fault, not the upstream's.
+    async fn send(&self, request: Request<Upload>, upload: &UploadState) -> Result<Response<Incoming>, Outcome> {
+        let too_late = async {
+            upload.sent().await;
+            tokio::time::sleep(self.timeouts.response).await;
+        };
+        let answer = tokio::select! {
+            answer = self.client.request(request) => answer,
+            () = too_late => return Err(Outcome::Failed(UpstreamFailure::ResponseTimeout, None)),
+        };
+        answer.map_err(|error| match upload.rejection() {
+            Some(rejection) => Outcome::Client(rejection),
+            None => Outcome::Failed(classify(&error), Some(error)),
+        })
+    }
+}
+
+enum Outcome {
+    Client(Rejection),
+    Failed(UpstreamFailure, Option<ClientError>),
+}
+
+/// Sends the request up and brings the answer back, both streamed.
+pub(crate) async fn forward(
+    route: &Route,
+    permit: Permit,
+    request: (&Parts, Option<Incoming>),
+    around: Surroundings<'_>,
+    audit: &mut Audit,
+) -> Result<Response<ReplyBody>, Rejection> {
+    let upstream = &route.upstream;
+    let slot = Arc::clone(&upstream.capacity).try_acquire_owned();
+    let slot = slot.map_err(|_| Rejection::Upstream(UpstreamFailure::Capacity))?;
+    let (parts, body) = request;
+    let (method, public_path) = (&parts.method, parts.uri.path().to_owned());
+    let (upload, state) = Upload::new(body, around.limits.body_bytes, around.limits.body_timeout);
+    let request = outgoing(route, &permit, parts, around.provenance, audit.request_id(), upload);
+    let response = match upstream.send(request, &state).await {
+        Ok(response) => response,
+        Err(Outcome::Client(rejection)) => return Err(rejection),
+        Err(Outcome::Failed(failure, error)) => {
+            if let Some(error) = error {
+                audit.detail(trust::chain(&error));
+            }
+            return Err(Rejection::Upstream(failure));
+        }
+    };
+    audit.upstream_answered();
+    refuse_unusable(response.status(), audit)?;
+    Ok(relay(route, permit, slot, response, method, public_path, around.ending))
+}
+
+/// Answers that are about the gateway, not for the client (digest §7).
+fn refuse_unusable(status: StatusCode, audit: &mut Audit) -> Result<(), Rejection> {
+    let failure = match status {
+        StatusCode::UNAUTHORIZED | StatusCode::PROXY_AUTHENTICATION_REQUIRED => UpstreamFailure::Unauthorized,
+        status if status.is_redirection() => UpstreamFailure::Redirect,
+        status if status.is_informational() => UpstreamFailure::Protocol,
+        _ => return Ok(()),
+    };
+    audit.detail(format_args!("the upstream answered {status}"));
+    Err(Rejection::Upstream(failure))
+}
+
+fn relay(
+    route: &Route,
+    permit: Permit,
+    slot: OwnedSemaphorePermit,
+    response: Response<Incoming>,
+    method: &Method,
+    public_path: String,
+    ends: &StreamEnds,
+) -> Response<ReplyBody> {
+    let (head, body) = response.into_parts();
+    let timeouts = &route.upstream.timeouts;
+    let is_stream = is_event_stream(&head.headers);
+    let total = (!is_stream).then(|| Instant::now() + timeouts.total);
+    let ending = is_stream.then(|| if method == Method::GET { ends.listening.clone() } else { ends.answering.clone() });
+    let rewriter = match (&route.upstream.messages, is_stream && method == Method::GET) {
+        (Some(messages), true) => EndpointRewriter::new(&route.upstream.url, messages, public_path),
+        _ => None,
+    };
+    let rewritten = rewriter.is_some();
+    let pace = Pace { idle: timeouts.idle, total };
+    let relay = Relay::new(body, pace, ending, rewriter, (permit.into_admission(), slot));
+    let mut reply = Response::new(ReplyBody::upstream(relay));
+    *reply.status_mut() = head.status;
+    *reply.headers_mut() = for_client(&head.headers);
+    if rewritten {
+        reply.headers_mut().remove(header::CONTENT_LENGTH);
+    }
+    if is_stream {
+        reply.headers_mut().entry(X_ACCEL_BUFFERING).or_insert(HeaderValue::from_static("no"));
+    }
+    reply
+}
+
+fn is_event_stream(headers: &http::HeaderMap) -> bool {
+    let media_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
+    media_type.split(';').next().is_some_and(|essence| essence.trim().eq_ignore_ascii_case("text/event-stream"))
+}
+
+fn classify(error: &ClientError) -> UpstreamFailure {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(current) = cause {
+        if current.is::<ConnectTimedOut>() {
+            return UpstreamFailure::ConnectTimeout;
+        }
+        cause = current.source();
+    }
+    if error.is_connect() { UpstreamFailure::Unreachable } else { UpstreamFailure::Protocol }
+}

@@ -1,0 +1,203 @@
+//! Authority and path → [`Route`], or a document the gateway serves itself.
+
+use std::sync::Arc;
+
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::request::Parts;
+use http::{Method, Response, StatusCode};
+
+use crate::config::resource::{WELL_KNOWN, split_authority};
+use crate::config::{Authority, IssuerConfig, RouteConfig};
+use crate::names::TenantId;
+use crate::oauth::challenge::Challenges;
+use crate::oauth::metadata;
+use crate::trust::TrustError;
+
+use super::admit::RouteLimits;
+use super::body::ReplyBody;
+use super::cors;
+use super::forward::UpstreamClient;
+use super::provenance::Peer;
+use super::reject::{Fault, Rejection};
+
+/// The methods of a metadata document.
+const DOCUMENT_METHODS: &str = "GET, HEAD, OPTIONS";
+
+/// One protected MCP server, with everything that no request changes.
+#[derive(Debug)]
+pub(crate) struct Route {
+    /// Index into the configuration's routes.
+    pub(crate) index: usize,
+    pub(crate) config: RouteConfig,
+    pub(crate) challenges: Challenges,
+    pub(crate) limits: RouteLimits,
+    pub(crate) upstream: UpstreamClient,
+    /// The resource's own authority and the further ones.
+    authorities: Vec<Authority>,
+    /// The metadata document, where it is the same for everybody.
+    document: Option<bytes::Bytes>,
+}
+
+/// All routes, and the issuers that their documents name.
+#[derive(Debug)]
+pub(crate) struct Routes {
+    routes: Vec<Arc<Route>>,
+    issuers: Vec<IssuerConfig>,
+}
+
+/// What a request is addressed to.
+#[derive(Debug)]
+pub(crate) enum Found {
+    /// A route, and the tenant that its URL names.
+    Route(Arc<Route>, Option<TenantId>),
+    /// A document that the gateway serves itself.
+    Document(Response<ReplyBody>),
+}
+
+/// A route whose authority fits, and the tenant in a host label.
+type Addressed<'a> = (&'a Arc<Route>, Option<TenantId>);
+
+impl Routes {
+    /// Compiles the routes; reads the trust anchors of their upstreams.
+    pub(crate) fn new(config: Vec<RouteConfig>, issuers: Vec<IssuerConfig>) -> Result<Self, TrustError> {
+        let routes =
+            config.into_iter().enumerate().map(|(index, config)| Route::new(index, config, &issuers).map(Arc::new));
+        Ok(Self { routes: routes.collect::<Result<_, _>>()?, issuers })
+    }
+
+    /// Digest §1 steps 2 and 3. Nothing is decoded, nothing folded but the host's case.
+    pub(crate) fn find(&self, peer: &Peer, request: &Parts) -> Result<Found, Rejection> {
+        if request.method == Method::CONNECT {
+            return Err(Rejection::Method { allow: super::reject::ALLOW }); // never a forward proxy (threats P7, 27)
+        }
+        let addressed = self.addressed(peer, request)?;
+        let path = request.uri.path();
+        if let Some(inserted) = path.strip_prefix(WELL_KNOWN) {
+            return self.document(&addressed, inserted, request);
+        }
+        for (route, host_tenant) in addressed {
+            if let Some(found) = route.config.resource.matches_path(path) {
+                return Ok(Found::Route(Arc::clone(route), found.tenant.or(host_tenant)));
+            }
+        }
+        Err(Rejection::NoRoute { reason: why_no_route(path) })
+    }
+
+    /// The routes that the authority, and the TLS server name with it, select. None: 421.
+    fn addressed(&self, peer: &Peer, request: &Parts) -> Result<Vec<Addressed<'_>>, Rejection> {
+        let authority = authority(request)?;
+        let (host, port) = split_authority(authority).ok_or(Rejection::Http(Fault::Host))?;
+        let host = host.to_ascii_lowercase();
+        let served_here = |route: &&Arc<Route>| {
+            // Digest §8: TLS server name and authority must select the same routes.
+            peer.server_name.as_ref().is_none_or(|name| route.authorities.iter().any(|a| a.matches_server_name(name)))
+        };
+        let addressed: Vec<_> = self
+            .routes
+            .iter()
+            .filter(served_here)
+            .filter_map(|route| {
+                let default = if route.config.resource.is_secure() { 443 } else { 80 };
+                let found = route.authorities.iter().find_map(|a| a.matches(&host, port.unwrap_or(default)))?;
+                Some((route, found.tenant))
+            })
+            .collect();
+        if addressed.is_empty() { Err(Rejection::UnknownAuthority) } else { Ok(addressed) }
+    }
+
+    /// RFC 9728 §3: the document of the route whose path stands behind the well-known part; at the root when only one is there.
+    fn document(&self, addressed: &[Addressed<'_>], path: &str, request: &Parts) -> Result<Found, Rejection> {
+        let exact = addressed.iter().find_map(|(route, host_tenant)| {
+            let found = route.config.resource.matches_path(path)?;
+            Some((*route, found.tenant.or_else(|| host_tenant.clone())))
+        });
+        let only = || match addressed {
+            [(route, tenant)] if path.is_empty() && !route.config.resource.has_tenant_in_path() => {
+                Some((*route, tenant.clone()))
+            }
+            _ => None,
+        };
+        let (route, tenant) = exact.or_else(only).ok_or(Rejection::NoRoute { reason: "route.none" })?;
+        match request.method {
+            Method::GET | Method::HEAD => Ok(Found::Document(route.document_response(&self.issuers, tenant.as_ref()))),
+            Method::OPTIONS => Ok(Found::Document(cors::public_preflight(&request.headers))),
+            _ => Err(Rejection::Method { allow: DOCUMENT_METHODS }),
+        }
+    }
+}
+
+impl Route {
+    fn new(index: usize, config: RouteConfig, issuers: &[IssuerConfig]) -> Result<Self, TrustError> {
+        let shared = !config.resource.has_tenant();
+        let document = shared.then(|| bytes::Bytes::from(metadata::document(&config, issuers, None)));
+        let mut authorities = vec![config.resource.authority().clone()];
+        authorities.extend(config.authorities.iter().cloned());
+        Ok(Self {
+            index,
+            challenges: Challenges::new(config.resource.clone(), &config.scopes),
+            limits: RouteLimits::new(&config.limits),
+            upstream: UpstreamClient::new(&config)?,
+            authorities,
+            document,
+            config,
+        })
+    }
+
+    fn document_response(&self, issuers: &[IssuerConfig], tenant: Option<&TenantId>) -> Response<ReplyBody> {
+        let bytes = self.document.clone().unwrap_or_else(|| metadata::document(&self.config, issuers, tenant).into());
+        let mut response = Response::new(ReplyBody::fixed(bytes));
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        let age = format!("public, max-age={}", self.config.metadata.max_age.as_secs());
+        headers.insert(header::CACHE_CONTROL, crate::headers::from_ascii(age));
+        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+        response
+    }
+}
+
+/// The one authority of a request: the target's, or `Host`. HTTP/2 may carry both, then they must agree (RFC 9113 §8.3.1).
+fn authority(request: &Parts) -> Result<&str, Rejection> {
+    let mut hosts = request.headers.get_all(header::HOST).iter();
+    let (host, further) = (hosts.next(), hosts.next());
+    let host = host.map(HeaderValue::to_str).transpose().map_err(|_| Rejection::Http(Fault::Host))?;
+    let is_h2 = request.version == http::Version::HTTP_2;
+    match (request.uri.authority(), host) {
+        _ if further.is_some() => Err(Rejection::Http(Fault::Host)),
+        (Some(target), Some(host)) if is_h2 && !target.as_str().eq_ignore_ascii_case(host) => {
+            Err(Rejection::Http(Fault::Host))
+        }
+        (Some(target), _) => Ok(target.as_str()), // RFC 9112 §3.2.2: the absolute form beats Host
+        (None, Some(host)) => Ok(host),
+        (None, None) => Err(Rejection::Http(Fault::Host)),
+    }
+}
+
+/// The log tells attempts to be clever about the path from mere mistakes.
+fn why_no_route(path: &str) -> &'static str {
+    let odd = path.contains(['%', '\\', ';'])
+        || path.contains("//")
+        || path.split('/').any(|part| part == "." || part == "..");
+    match path {
+        "*" | "" => "route.form",
+        _ if odd => "route.path",
+        _ => "route.none",
+    }
+}
+
+/// Copies the request's `Origin`, where it is on the route's list; any other is refused (MCP transports, DNS rebinding).
+pub(crate) fn checked_origin(headers: &HeaderMap, allowed: &[HeaderValue]) -> Result<Option<HeaderValue>, Rejection> {
+    let mut origins = headers.get_all(header::ORIGIN).iter();
+    match (origins.next(), origins.next()) {
+        (None, _) => Ok(None),
+        (Some(origin), None) if allowed.contains(origin) => Ok(Some(origin.clone())),
+        (Some(_), _) => Err(Rejection::ForeignOrigin),
+    }
+}
+
+/// An empty answer of our own.
+pub(crate) fn no_content(fields: &[(HeaderName, HeaderValue)]) -> Response<ReplyBody> {
+    let mut response = Response::new(ReplyBody::fixed(""));
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    response.headers_mut().extend(fields.iter().map(|(name, value)| (name.clone(), value.clone())));
+    response
+}

@@ -1,0 +1,96 @@
+//! Whom a token is for (RFC 7519 §4.1.3, RFC 8707): exactly this route, in one of a URL's few equal spellings.
+
+use serde_json::{Map, Value};
+
+use crate::names::TenantId;
+
+use super::TokenError;
+use super::verify::Expectations;
+
+/// Holds `aud` against the route: at least one member must name it, and every member must be a string.
+pub(super) fn check(
+    payload: &Map<String, Value>,
+    expect: &Expectations,
+    tenant: Option<&TenantId>,
+) -> Result<(), TokenError> {
+    let absent = || expect.rules.claims.audience_when_absent.as_ref();
+    let value = match payload.get("aud") {
+        Some(value) => Some(value),
+        None => absent().and_then(|path| path.find(payload)),
+    };
+    let members = value.and_then(strings).ok_or(TokenError::Audience)?;
+    // A resource whose `{tenant}` the request left open is nobody's audience.
+    let resource = (tenant.is_some() || !expect.resource.has_tenant()).then(|| expect.resource.for_tenant(tenant));
+    let meant = |member: &&str| {
+        let is_resource = resource.as_ref().is_some_and(|resource| is_same_url(resource, member));
+        is_resource || expect.audiences.iter().any(|audience| audience == member)
+    };
+    members.iter().any(meant).then_some(()).ok_or(TokenError::Audience)
+}
+
+/// One string, or an array of nothing else.
+fn strings(value: &Value) -> Option<Vec<&str>> {
+    match value {
+        Value::String(one) => Some(vec![one]),
+        Value::Array(members) => members.iter().map(Value::as_str).collect(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => None,
+    }
+}
+
+/// Equal byte for byte, or but for the case of scheme and host, a default port, and an empty path for `/`.
+///
+/// Nothing else is folded: no trailing slash, no percent escape, no path case (digest §3.1).
+pub(super) fn is_same_url(a: &str, b: &str) -> bool {
+    a == b
+        || match (Url::split(a), Url::split(b)) {
+            (Some(a), Some(b)) => a.is_same(&b),
+            _ => false,
+        }
+}
+
+/// The pieces of an `http` or `https` URL that are compared; the path holds everything after the authority.
+struct Url<'a> {
+    is_https: bool,
+    host: &'a str,
+    port: &'a str,
+    path: &'a str,
+}
+
+impl<'a> Url<'a> {
+    /// `None` for what is no plain URL: it can only be equal byte for byte.
+    fn split(text: &'a str) -> Option<Self> {
+        let (scheme, rest) = text.split_once("://")?;
+        let is_https = scheme.eq_ignore_ascii_case("https");
+        if !is_https && !scheme.eq_ignore_ascii_case("http") {
+            return None;
+        }
+        let path_start = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+        let (authority, path) = rest.split_at_checked(path_start)?;
+        // The last colon after a bracketed address, if any: `[::1]` has no port.
+        let (host, port) = match authority.rsplit_once(':') {
+            Some((host, port)) if !port.contains(']') => (host, Some(port)),
+            _ => (authority, None),
+        };
+        if host.is_empty() || host.contains('@') || port.is_some_and(|port| !is_digits(port)) {
+            return None;
+        }
+        let default_port = if is_https { "443" } else { "80" };
+        Some(Self {
+            is_https,
+            host,
+            port: port.unwrap_or(default_port),
+            path: if path.is_empty() { "/" } else { path },
+        })
+    }
+
+    fn is_same(&self, other: &Self) -> bool {
+        self.is_https == other.is_https
+            && self.host.eq_ignore_ascii_case(other.host)
+            && self.port == other.port
+            && self.path == other.path
+    }
+}
+
+fn is_digits(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit())
+}

@@ -1,0 +1,72 @@
+//! What a token's header may say (RFC 7515 §4.1, RFC 8725 §3): an algorithm, a key id, a type, and nothing that steers us.
+
+use serde_json::{Map, Value};
+
+use crate::config::{Algorithm, TokenRules};
+use crate::keys::jwks::{MAX_KID_BYTES, algorithm_named};
+
+use super::TokenError;
+
+/// Types that are never access tokens, whatever an issuer's configuration lists.
+const NEVER_ACCESS_TOKENS: [&str; 5] =
+    ["oauth-id-jag+jwt", "dpop+jwt", "logout+jwt", "secevent+jwt", "token-introspection+jwt"];
+
+/// The two members that choose keys.
+#[derive(Debug)]
+pub(super) struct Header {
+    pub(super) algorithm: Algorithm,
+    pub(super) key_id: Option<Box<str>>,
+}
+
+impl Header {
+    /// Holds a header against an issuer's rules.
+    pub(super) fn check(header: &Map<String, Value>, rules: &TokenRules) -> Result<Self, TokenError> {
+        let algorithm = check_algorithm(header, rules)?;
+        check_extensions(header)?;
+        let key_id = match header.get("kid") {
+            None => None,
+            Some(Value::String(kid)) if kid.len() <= MAX_KID_BYTES => Some(Box::from(kid.as_str())),
+            Some(_) => return Err(TokenError::Header),
+        };
+        check_type(header, rules)?;
+        Ok(Self { algorithm, key_id })
+    }
+}
+
+/// RFC 8725 §3.1: from the issuer's list, in exact case. `none` and HMAC have no value that a list could hold.
+fn check_algorithm(header: &Map<String, Value>, rules: &TokenRules) -> Result<Algorithm, TokenError> {
+    let name = header.get("alg").and_then(Value::as_str).unwrap_or_default();
+    algorithm_named(name).filter(|algorithm| rules.algorithms.contains(algorithm)).ok_or(TokenError::Algorithm)
+}
+
+/// Members that change how a token is read, or that bring their own key. `x5c` and thumbprints are not looked at.
+fn check_extensions(header: &Map<String, Value>) -> Result<(), TokenError> {
+    let has = |names: &[&str]| names.iter().any(|name| header.contains_key(*name));
+    // RFC 7515 §4.1.11: no extension is understood here, so every `crit` is refused; RFC 7797 `b64` with it.
+    if has(&["crit", "b64"]) {
+        return Err(TokenError::Critical);
+    }
+    // RFC 8725 §3.4: neither nested nor compressed tokens.
+    if has(&["cty", "zip"]) {
+        return Err(TokenError::Shape);
+    }
+    // RFC 8725 §3.10: nothing that a token names is used or fetched.
+    if has(&["jwk", "jku", "x5u"]) {
+        return Err(TokenError::Header);
+    }
+    Ok(())
+}
+
+/// RFC 9068 §4, RFC 8725 §3.11. An absent `typ` is the empty text in the issuer's list; an empty one is no type.
+fn check_type(header: &Map<String, Value>, rules: &TokenRules) -> Result<(), TokenError> {
+    let listed = |name: &str| rules.token_types.iter().any(|listed| listed == name);
+    let Some(value) = header.get("typ") else {
+        return listed("").then_some(()).ok_or(TokenError::Type);
+    };
+    let name = value.as_str().ok_or(TokenError::Header)?.to_ascii_lowercase();
+    let name = name.strip_prefix("application/").unwrap_or(&name);
+    if name.is_empty() || NEVER_ACCESS_TOKENS.contains(&name) || !listed(name) {
+        return Err(TokenError::Type);
+    }
+    Ok(())
+}

@@ -1,0 +1,58 @@
+//! When a token is valid: `exp`, `nbf`, `iat` (RFC 7519 §4.1). The time comes in; no clock is read.
+
+use serde_json::{Map, Value};
+
+use crate::config::TokenRules;
+
+use super::TokenError;
+
+/// Later than any expiry that is meant: keeps sums with it far from every overflow. 2^53 s is 285 million years.
+const LATEST: u64 = 1 << 53;
+
+/// The second at which the token is refused, leeway included.
+pub(super) fn check(payload: &Map<String, Value>, rules: &TokenRules, now: u64) -> Result<u64, TokenError> {
+    let leeway = rules.leeway.as_secs();
+    let latest_start = now.saturating_add(leeway);
+
+    let exp = payload.get("exp").and_then(seconds).ok_or(TokenError::Expired)?;
+    let expires_at = exp.floor.saturating_add(leeway).min(LATEST);
+    if now >= expires_at {
+        return Err(TokenError::Expired);
+    }
+    if let Some(nbf) = payload.get("nbf") {
+        let nbf = seconds(nbf).ok_or(TokenError::NotBefore)?;
+        if nbf.ceil > latest_start {
+            return Err(TokenError::NotBefore);
+        }
+    }
+    match payload.get("iat") {
+        None if rules.strict => return Err(TokenError::IssuedAt),
+        None => {}
+        Some(iat) => {
+            let iat = seconds(iat).ok_or(TokenError::IssuedAt)?;
+            if iat.ceil > latest_start {
+                return Err(TokenError::IssuedAt);
+            }
+        }
+    }
+    Ok(expires_at)
+}
+
+/// A `NumericDate` (RFC 7519 §2) between the two whole seconds around it: each check takes the stricter one.
+struct Seconds {
+    floor: u64,
+    ceil: u64,
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "never negative here, and `as` saturates: no date is that late"
+)]
+fn seconds(value: &Value) -> Option<Seconds> {
+    if let Some(whole) = value.as_u64() {
+        return Some(Seconds { floor: whole, ceil: whole });
+    }
+    let number = value.as_f64().filter(|number| number.is_finite() && !number.is_sign_negative())?;
+    Some(Seconds { floor: number.floor() as u64, ceil: number.ceil() as u64 })
+}
