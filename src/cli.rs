@@ -33,6 +33,7 @@ pub(crate) enum Command {
     Check,
     /// Ask a running gateway on this machine whether it is alive; exit 0 or 1
     Healthcheck,
+    // demo: `#[cfg(feature = "demo")] Demo { #[arg(long)] once: bool },` goes here.
     /// Print a completion script
     Completions {
         /// The shell to complete for

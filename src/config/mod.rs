@@ -7,6 +7,8 @@ mod parse;
 pub mod profile;
 mod read;
 pub mod resource;
+#[cfg(test)]
+mod tests;
 
 use std::net::SocketAddr;
 use std::num::NonZeroU32;

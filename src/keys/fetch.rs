@@ -48,19 +48,19 @@ pub(super) enum FetchError {
     #[error("no complete answer within {} ms", .0.as_millis())]
     Timeout(Duration),
     #[error("{url} answered {status}; needed is 200")]
-    Status { url: Url, status: StatusCode },
+    Status { url: String, status: StatusCode },
     #[error("{url} answered {status}; redirects are not followed, configure the final address")]
-    Redirect { url: Url, status: StatusCode },
+    Redirect { url: String, status: StatusCode },
     #[error("{url} sends more than {limit} bytes")]
-    TooLarge { url: Url, limit: usize },
+    TooLarge { url: String, limit: usize },
     #[error("{url}: {error}")]
-    Discovery { url: Url, error: DiscoveryError },
+    Discovery { url: String, error: DiscoveryError },
     #[error("the issuer is no URL, so there is no discovery; configure jwks_uri")]
     NoDiscovery,
     #[error("{0}: keys come over https:// only (http:// for loopback addresses with insecure_http)")]
-    Insecure(Url),
+    Insecure(String),
     #[error("{url}: {error}")]
-    KeySet { url: Url, error: KeySetError },
+    KeySet { url: String, error: KeySetError },
 }
 
 impl FetchError {
@@ -107,7 +107,7 @@ impl Source {
             Ok(parsed) => {
                 Ok(Fetched { parsed, found_at, fresh_for: pace::fresh_for(&headers, &self.rules, SystemTime::now()) })
             }
-            Err(error) => Err(FetchError::KeySet { url: found_at, error }),
+            Err(error) => Err(FetchError::KeySet { url: found_at.into(), error }),
         }
     }
 
@@ -130,15 +130,16 @@ impl Source {
 
     async fn load_metadata(&self, location: &Url) -> Result<Url, FetchError> {
         let (_, body) = self.download(location, MAX_METADATA_BYTES).await?;
-        discovery::jwks_uri(&body, &self.issuer).map_err(|error| FetchError::Discovery { url: location.clone(), error })
+        discovery::jwks_uri(&body, &self.issuer)
+            .map_err(|error| FetchError::Discovery { url: location.to_string(), error })
     }
 
     /// Reads piece by piece and stops at the limit, whatever length the answer declares.
     async fn download(&self, url: &Url, limit: usize) -> Result<(HeaderMap, Vec<u8>), FetchError> {
         if !self.permits(url) {
-            return Err(FetchError::Insecure(url.clone()));
+            return Err(FetchError::Insecure(url.to_string()));
         }
-        let too_large = || FetchError::TooLarge { url: url.clone(), limit };
+        let too_large = || FetchError::TooLarge { url: url.to_string(), limit };
         let mut response = self.client.get(url.clone()).send().await?;
         check_status(url, response.status())?;
         if response.content_length().is_some_and(|length| length > limit as u64) {
@@ -168,7 +169,7 @@ fn tells_less(failure: &FetchError) -> bool {
 }
 
 fn check_status(url: &Url, status: StatusCode) -> Result<(), FetchError> {
-    let url = || url.clone();
+    let url = || url.to_string();
     match status {
         StatusCode::OK => Ok(()),
         status if status.is_redirection() => Err(FetchError::Redirect { url: url(), status }),

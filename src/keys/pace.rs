@@ -10,7 +10,7 @@ use crate::config::KeyRules;
 /// The first wait after a failed fetch; it doubles with each further failure.
 const FIRST_BACK_OFF: Duration = Duration::from_secs(1);
 /// The longest wait after a failed fetch.
-const LAST_BACK_OFF: Duration = Duration::from_secs(60);
+const LAST_BACK_OFF: Duration = Duration::from_mins(1);
 
 /// How long a fetched set counts as fresh: what its headers say, never under the cool-down, never over `max_age`.
 ///
@@ -38,14 +38,12 @@ fn stated_lifetime(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
         }
     }
     let age = text(headers, &AGE).and_then(|age| age.trim().parse().ok()).unwrap_or(0);
-    match max_age {
-        Some(seconds) => Some(Duration::from_secs(seconds).saturating_sub(Duration::from_secs(age))),
-        None => {
-            let expires = httpdate::parse_http_date(text(headers, &EXPIRES)?).ok()?;
-            let sent = text(headers, &DATE).and_then(|date| httpdate::parse_http_date(date).ok());
-            expires.duration_since(sent.unwrap_or(now)).ok()
-        }
+    if let Some(seconds) = max_age {
+        return Some(Duration::from_secs(seconds).saturating_sub(Duration::from_secs(age)));
     }
+    let expires = httpdate::parse_http_date(text(headers, &EXPIRES)?).ok()?;
+    let sent = text(headers, &DATE).and_then(|date| httpdate::parse_http_date(date).ok());
+    expires.duration_since(sent.unwrap_or(now)).ok()
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
@@ -76,8 +74,8 @@ mod tests {
 
     const RULES: KeyRules = KeyRules {
         cool_down: Duration::from_secs(10),
-        max_age: Duration::from_secs(3600),
-        max_stale: Duration::from_secs(86400),
+        max_age: Duration::from_hours(1),
+        max_stale: Duration::from_hours(24),
         timeout: Duration::from_secs(5),
     };
 

@@ -11,7 +11,7 @@ use super::jwks::SkippedKey;
 use crate::names::Issuer;
 
 /// A failure that lasts is told again after this.
-const REPEAT: Duration = Duration::from_secs(60);
+const REPEAT: Duration = Duration::from_mins(1);
 
 /// What has been told already.
 #[derive(Debug, Default)]

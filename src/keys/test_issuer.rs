@@ -125,9 +125,9 @@ pub(crate) fn config(issuer: Issuer, jwks_uri: Option<&str>) -> IssuerConfig {
             },
         },
         keys: KeyRules {
-            cool_down: Duration::from_secs(3600),
-            max_age: Duration::from_secs(7200),
-            max_stale: Duration::from_secs(86400),
+            cool_down: Duration::from_hours(1),
+            max_age: Duration::from_hours(2),
+            max_stale: Duration::from_hours(24),
             timeout: Duration::from_secs(5),
         },
     }

@@ -1,16 +1,16 @@
 //! How many refused tokens one address may present: a budget that fills up again with time (GCRA).
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
 use quick_cache::sync::{Cache, EntryAction, EntryResult};
 use tokio::time::Instant;
 
+use super::provenance::network_of;
+
 /// Networks that are remembered; over it the longest idle ones are forgotten.
 const MAX_NETWORKS: usize = 100_000;
-/// The part of an IPv6 address that one subscriber cannot choose at will.
-const IPV6_NETWORK: u128 = !0 << 64;
 
 /// The budget of every address. Only networks that failed lately take memory.
 #[derive(Debug)]
@@ -34,7 +34,7 @@ impl FailureBudget {
 
     /// Whether the address has budget left; if not, after what time it has again.
     pub(crate) fn check(&self, peer: IpAddr, now: Instant) -> Result<(), Duration> {
-        let Some(paid_at) = self.debts.get(&network(peer)) else {
+        let Some(paid_at) = self.debts.get(&network_of(peer)) else {
             return Ok(());
         };
         let limit = self.clock(now).saturating_add(self.window);
@@ -49,7 +49,7 @@ impl FailureBudget {
         let now = self.clock(now);
         // Requests that were let in together cannot push the debt over the whole budget.
         let add = |paid_at: u64| paid_at.max(now).saturating_add(self.cost).min(now.saturating_add(self.window));
-        let entry = self.debts.entry(&network(peer), None, |_, paid_at| {
+        let entry = self.debts.entry(&network_of(peer), None, |_, paid_at| {
             *paid_at = add(*paid_at);
             EntryAction::Retain(())
         });
@@ -61,14 +61,6 @@ impl FailureBudget {
 
     fn clock(&self, now: Instant) -> u64 {
         nanoseconds(now.saturating_duration_since(self.started))
-    }
-}
-
-/// What counts as one sender: an IPv4 address, however it is written, or the /64 of an IPv6 address.
-pub(crate) fn network(peer: IpAddr) -> IpAddr {
-    match peer.to_canonical() {
-        IpAddr::V4(address) => IpAddr::V4(address),
-        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & IPV6_NETWORK)),
     }
 }
 
@@ -120,11 +112,11 @@ mod tests {
 
     #[test]
     fn ipv6_senders_count_by_their_network_and_mapped_ipv4_as_ipv4() {
-        assert_eq!(network(address("2001:db8:1:2:3:4:5:6")), address("2001:db8:1:2::"));
-        assert_eq!(network(address("2001:db8:1:2::")), network(address("2001:db8:1:2:ffff::1")));
-        assert_ne!(network(address("2001:db8:1:2::1")), network(address("2001:db8:1:3::1")));
-        assert_eq!(network(address("::ffff:192.0.2.1")), address("192.0.2.1"));
-        assert_eq!(network(address("192.0.2.1")), address("192.0.2.1"));
+        assert_eq!(network_of(address("2001:db8:1:2:3:4:5:6")), address("2001:db8:1:2::"));
+        assert_eq!(network_of(address("2001:db8:1:2::")), network_of(address("2001:db8:1:2:ffff::1")));
+        assert_ne!(network_of(address("2001:db8:1:2::1")), network_of(address("2001:db8:1:3::1")));
+        assert_eq!(network_of(address("::ffff:192.0.2.1")), address("192.0.2.1"));
+        assert_eq!(network_of(address("192.0.2.1")), address("192.0.2.1"));
     }
 
     #[test]

@@ -57,23 +57,20 @@ struct Url<'a> {
 }
 
 impl<'a> Url<'a> {
-    /// `None` for what is no plain URL: it can only be equal byte for byte.
+    /// `None` for other schemes: such texts can only be equal byte for byte.
     fn split(text: &'a str) -> Option<Self> {
         let (scheme, rest) = text.split_once("://")?;
         let is_https = scheme.eq_ignore_ascii_case("https");
         if !is_https && !scheme.eq_ignore_ascii_case("http") {
             return None;
         }
-        let path_start = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+        let path_start = rest.find('/').unwrap_or(rest.len());
         let (authority, path) = rest.split_at_checked(path_start)?;
         // The last colon after a bracketed address, if any: `[::1]` has no port.
         let (host, port) = match authority.rsplit_once(':') {
             Some((host, port)) if !port.contains(']') => (host, Some(port)),
             _ => (authority, None),
         };
-        if host.is_empty() || host.contains('@') || port.is_some_and(|port| !is_digits(port)) {
-            return None;
-        }
         let default_port = if is_https { "443" } else { "80" };
         Some(Self {
             is_https,
@@ -89,8 +86,4 @@ impl<'a> Url<'a> {
             && self.port == other.port
             && self.path == other.path
     }
-}
-
-fn is_digits(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit())
 }

@@ -154,9 +154,9 @@ fn first<'a>(payload: &'a Map<String, Value>, paths: &[ClaimPath]) -> Option<&'a
     paths.iter().find_map(|path| path.find(payload))
 }
 
-/// A text that names somebody: not empty, bounded, one line. `wrong` says what it should have been.
+/// A text that may name somebody: bounded, one line. `wrong` says what it should have been.
 fn principal(value: &Value, wrong: TokenError) -> Result<&str, TokenError> {
-    let text = value.as_str().filter(|text| !text.is_empty()).ok_or(wrong)?;
+    let text = value.as_str().ok_or(wrong)?;
     bounded(text, MAX_PRINCIPAL_BYTES)
 }
 

@@ -7,7 +7,7 @@ use super::super::{Algorithm, ClaimPath, ClaimRules, IssuerConfig, KeyRules, Tok
 use super::{bounds, url};
 use crate::names::{Issuer, RouteName};
 
-const KEYS: &[&str] = &[
+pub(super) const KEYS: &[&str] = &[
     "name",
     "issuer",
     "profile",
@@ -24,7 +24,7 @@ const KEYS: &[&str] = &[
     "key_max_stale",
     "key_timeout",
 ];
-const CLAIMS_KEYS: &[&str] = &["subject", "client", "scopes", "tenant"];
+pub(super) const CLAIMS_KEYS: &[&str] = &["subject", "client", "scopes", "tenant"];
 const ALGORITHMS: &[(&str, Algorithm)] = &[
     ("RS256", Algorithm::Rs256),
     ("RS384", Algorithm::Rs384),

@@ -9,7 +9,7 @@ use super::super::read::units::Bound;
 use super::super::{Limit, LimitKey, Quota};
 use super::bounds;
 
-const KEYS: &[&str] = &["per", "requests", "window", "burst", "streams"];
+pub(super) const KEYS: &[&str] = &["per", "requests", "window", "burst", "streams"];
 
 /// A burst that is not written down is this part of the requests: a tenth of a minute's worth may come at once.
 const BURST_PART: u32 = 10;

@@ -12,9 +12,10 @@ use super::super::read::units::Bound;
 use super::super::{ClientCertificates, Limits, Listen, Tls};
 use super::bounds;
 
-const KEYS: &[&str] = &["address", "tls", "insecure_plaintext", "trusted_proxies", "shutdown_grace", "limits"];
-const TLS_KEYS: &[&str] = &["certificate", "key", "client_ca", "client_certificates"];
-const LIMITS_KEYS: &[&str] = &[
+pub(super) const KEYS: &[&str] =
+    &["address", "tls", "insecure_plaintext", "trusted_proxies", "shutdown_grace", "limits"];
+pub(super) const TLS_KEYS: &[&str] = &["certificate", "key", "client_ca", "client_certificates"];
+pub(super) const LIMITS_KEYS: &[&str] = &[
     "connections",
     "connections_per_address",
     "tls_timeout",
@@ -36,7 +37,7 @@ pub(super) fn read(item: &Item<'_>) -> Option<Listen> {
     let tls = tls_item.as_ref().and_then(tls);
     match (tls_item.is_some(), table.flag("insecure_plaintext")) {
         (true, true) => table.error("insecure_plaintext", "must not stand beside tls: remove one of the two"),
-        (false, false) => table.error(
+        (false, false) => table.missing(
             "tls",
             "is required: { certificate = \"...\", key = \"...\" }; insecure_plaintext = true instead \
              when TLS is ended in front of the gateway",

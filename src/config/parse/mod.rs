@@ -19,12 +19,22 @@ use super::read::Report;
 use super::read::expand::Sources;
 use super::read::item::Item;
 use super::read::table::Table;
-use super::{Config, ConfigError, Log, LogFormat};
+use super::{Config, ConfigError, Listen, Log, LogFormat};
 
 /// The tables of a file.
 const KEYS: &[&str] = &["listen", "admin", "log", "issuers", "routes"];
+const ADMIN_KEYS: &[&str] = &["address"];
+const LOG_KEYS: &[&str] = &["format", "level"];
 /// Loopback: what it serves is for the machine's own probes.
 const ADMIN: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 9090));
+
+/// Every key there is, for the test that the example file holds them all.
+#[cfg(test)]
+pub(crate) fn all_keys() -> impl Iterator<Item = &'static str> {
+    let nested = [issuer::CLAIMS_KEYS, listen::TLS_KEYS, listen::LIMITS_KEYS, limit::KEYS, route::METADATA_KEYS];
+    let tables = [KEYS, ADMIN_KEYS, LOG_KEYS, listen::KEYS, issuer::KEYS, route::KEYS, route::TENANT_KEYS];
+    tables.into_iter().chain(nested).chain([upstream::TIMEOUTS_KEYS]).flatten().copied()
+}
 
 pub(crate) fn parse(text: &str, file: &Path, sources: &Sources<'_>) -> Result<Config, Vec<ConfigError>> {
     let (document, syntax) = DeTable::parse_recoverable(text);
@@ -35,17 +45,13 @@ pub(crate) fn parse(text: &str, file: &Path, sources: &Sources<'_>) -> Result<Co
 
 fn read(root: &Table<'_>) -> Option<Config> {
     let listen = root.need("listen").and_then(|item| listen::read(&item));
-    let admin = admin(root);
+    let admin = admin(root, listen.as_ref());
     let log = log(root);
     let issuers = issuer::read_all(root);
     let plaintext = listen.as_ref().is_some_and(|listen| listen.tls.is_none());
     let routes = route::read_all(root, &issuers, plaintext);
-    let listen = listen?;
-    if admin == listen.address && admin.port() != 0 {
-        root.error("admin", "address must not be the public listener's");
-    }
     Some(Config {
-        listen,
+        listen: listen?,
         admin,
         log,
         issuers: issuers.into_iter().map(|known| known.config).collect::<Option<_>>()?,
@@ -53,13 +59,28 @@ fn read(root: &Table<'_>) -> Option<Config> {
     })
 }
 
-fn admin(root: &Table<'_>) -> SocketAddr {
-    let address = root.get("admin").and_then(|item| item.table(&["address"])).and_then(|table| table.get("address"));
-    address.and_then(|item| listen::address(item)).unwrap_or(ADMIN)
+fn admin(root: &Table<'_>, listen: Option<&Listen>) -> SocketAddr {
+    let table = root.get("admin").and_then(|item| item.table(ADMIN_KEYS));
+    let written = table.as_ref().and_then(|table| table.get("address")).and_then(listen::address);
+    let address = written.unwrap_or(ADMIN);
+    if listen.is_some_and(|listen| collide(listen.address, address)) {
+        let message = "must not be the public listener's: health and metrics are not for the world";
+        match table {
+            Some(table) => table.error("address", message),
+            None => root.error("admin", message),
+        }
+    }
+    address
+}
+
+/// True when both cannot be bound, or are one listener.
+fn collide(a: SocketAddr, b: SocketAddr) -> bool {
+    let same_address = a.ip() == b.ip() || a.ip().is_unspecified() || b.ip().is_unspecified();
+    a.port() == b.port() && a.port() != 0 && same_address
 }
 
 fn log(root: &Table<'_>) -> Log {
-    let table = root.get("log").and_then(|item| item.table(&["format", "level"]));
+    let table = root.get("log").and_then(|item| item.table(LOG_KEYS));
     let text = |key| table.as_ref().and_then(|table| table.get(key)).and_then(Item::text);
     let formats = [("json", LogFormat::Json), ("text", LogFormat::Text)];
     let levels = [

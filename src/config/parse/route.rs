@@ -10,7 +10,7 @@ use super::issuer::Known;
 use super::{bounds, identity, limit, resource, upstream, url};
 use crate::names::{RouteName, Scope, TenantId};
 
-const KEYS: &[&str] = &[
+pub(super) const KEYS: &[&str] = &[
     "name",
     "resource",
     "authorities",
@@ -28,7 +28,8 @@ const KEYS: &[&str] = &[
     "timeouts",
     "metadata",
 ];
-const METADATA_KEYS: &[&str] = &[
+pub(super) const TENANT_KEYS: &[&str] = &["allow", "from"];
+pub(super) const METADATA_KEYS: &[&str] = &[
     "resource_name",
     "resource_documentation",
     "resource_policy_uri",
@@ -118,12 +119,13 @@ fn scopes(item: &Item<'_>) -> Option<Vec<Scope>> {
 fn tenant(item: Item<'_>) -> Option<TenantRule> {
     const ACCEPTED: &str = "must be \"any\", { allow = [\"...\"] } or { from = \"resource\" }";
     if item.value.is_str() {
-        return item.text()?.choose(&[("any", ())]).map(|()| TenantRule::Any);
+        let text = item.text()?;
+        return if text.as_str() == "any" { Some(TenantRule::Any) } else { text.error(ACCEPTED) };
     }
     if !item.value.is_table() {
         return item.error(ACCEPTED);
     }
-    let table = item.table(&["allow", "from"])?;
+    let table = item.table(TENANT_KEYS)?;
     match (table.get("allow"), table.get("from")) {
         (Some(allow), None) => {
             let texts = allow.texts()?;
@@ -168,7 +170,8 @@ fn origins(table: &Table<'_>) -> Vec<HeaderValue> {
     let mut origin = |text: &Text<'_>| -> Option<HeaderValue> {
         let written = text.as_str();
         let serialized = Url::parse(written).ok().filter(|url| matches!(url.scheme(), "https" | "http"));
-        if serialized.is_none_or(|url| url.origin().ascii_serialization() != written) {
+        // The URL standard lets `*` stand in a host; to a browser it is no wildcard.
+        if written.contains('*') || serialized.is_none_or(|url| url.origin().ascii_serialization() != written) {
             return text.error(
                 "must be an origin as browsers send it: https://host or https://host:port, lower case, without path, \
                  trailing slash or default port; null and * cannot be let in",

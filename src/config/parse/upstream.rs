@@ -9,7 +9,7 @@ use super::super::{Timeouts, Upstream};
 use super::identity::NAMESPACE;
 use super::{bounds, url};
 
-const TIMEOUTS_KEYS: &[&str] = &["connect", "response", "idle", "total"];
+pub(super) const TIMEOUTS_KEYS: &[&str] = &["connect", "response", "idle", "total"];
 /// RFC 9110 §7.6.1 and what frames a message: about one hop or one body, never fixed.
 const FRAMING: &[&str] = &[
     "connection",

@@ -6,10 +6,24 @@ use super::super::read::item::Text;
 
 /// An absolute `http` or `https` URL without user information or fragment.
 pub(super) fn web(text: &Text<'_>) -> Option<Url> {
+    absolute(text, "must start with http:// or https://")
+}
+
+/// [`web`], and `https` unless it is for a loopback address and the issuer says `insecure_http = true`.
+pub(super) fn issuer(text: &Text<'_>, insecure_http: bool) -> Option<Url> {
+    const ACCEPTED: &str = "must start with https:// (http:// only for a loopback address, with insecure_http = true)";
+    let url = absolute(text, ACCEPTED)?;
+    if url.scheme() == "https" || (insecure_http && is_loopback(&url)) {
+        return Some(url);
+    }
+    text.error(ACCEPTED)
+}
+
+fn absolute(text: &Text<'_>, schemes: &str) -> Option<Url> {
     let written = text.as_str();
     // The URL parser repairs what it is given; a key that is compared or sent byte for byte must need no repair.
     if !written.starts_with("https://") && !written.starts_with("http://") {
-        return text.error("must start with https://");
+        return text.error(schemes);
     }
     if written.bytes().any(|b| !b.is_ascii_graphic() || b == b'\\') {
         return text.error("must be a URL without blanks, backslashes or characters outside ASCII");
@@ -24,15 +38,6 @@ pub(super) fn web(text: &Text<'_>) -> Option<Url> {
         return text.error("must not have a fragment");
     }
     Some(url)
-}
-
-/// [`web`], and `https` unless it is for a loopback address and the issuer says `insecure_http = true`.
-pub(super) fn issuer(text: &Text<'_>, insecure_http: bool) -> Option<Url> {
-    let url = web(text)?;
-    match (url.scheme(), insecure_http && is_loopback(&url)) {
-        ("https", _) | (_, true) => Some(url),
-        _ => text.error("must start with https:// (http:// only for a loopback address, with insecure_http = true)"),
-    }
 }
 
 /// True for `localhost` and loopback addresses: no other machine hears what goes there.

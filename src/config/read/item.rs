@@ -166,7 +166,7 @@ impl Text<'_> {
         let found = choices.iter().find(|(word, _)| *word == self.as_str());
         found.map(|(_, choice)| *choice).or_else(|| {
             let words: Vec<&str> = choices.iter().map(|(word, _)| *word).collect();
-            self.error(&format!("must be one of {}", words.join(", ")))
+            self.error(&format!("must be {}", words.join(" or ")))
         })
     }
 
@@ -186,7 +186,7 @@ impl Text<'_> {
     /// Like [`Self::is_new`], for a text that has several spellings.
     pub(crate) fn is_new_as(&self, key: String, seen: &mut Seen) -> bool {
         if let Some(first) = seen.0.get(&key) {
-            self.error::<()>(&format!("is already said in {first}"));
+            self.error::<()>(&format!("repeats {first}"));
             return false;
         }
         seen.0.insert(key, self.item.path.clone());

@@ -35,7 +35,8 @@ impl<'a> Report<'a> {
         let mut report = Self { file, sources, lines, broken: Vec::new(), trusted: true, errors: RefCell::default() };
         for mistake in syntax {
             let line = mistake.span().map(|span| report.lines.number(span.start));
-            report.error(line, "", &format!("not TOML: {}", mistake.message().replace('\n', ", ")));
+            let message = mistake.message().replace('\n', ", ").replace(", expected nothing", "");
+            report.error(line, "", &format!("not TOML: {message}"));
             report.broken.extend(line);
         }
         let header = |line: &usize| text.lines().nth(line - 1).is_some_and(|l| l.trim_start().starts_with('['));
@@ -60,9 +61,9 @@ impl<'a> Report<'a> {
     }
 
     /// Says that a key is missing; silent after a syntax error, which may have swallowed it.
-    pub(crate) fn missing(&self, line: Option<usize>, key: &str) {
+    pub(crate) fn missing(&self, line: Option<usize>, key: &str, message: &str) {
         if self.broken.is_empty() {
-            self.error(line, key, "is required");
+            self.error(line, key, message);
         }
     }
 

@@ -58,9 +58,14 @@ impl<'a> Table<'a> {
     pub(crate) fn need(&self, key: &str) -> Option<Item<'a>> {
         let found = self.get(key);
         if found.is_none() {
-            self.report.missing(self.line, &self.path_of(key));
+            self.missing(key, "is required");
         }
         found
+    }
+
+    /// Reports that a key is missing, and what it should hold.
+    pub(crate) fn missing(&self, key: &str, message: &str) {
+        self.report.missing(self.line, &self.path_of(key), message);
     }
 
     /// Every key with its value.
@@ -107,7 +112,11 @@ impl<'a> Table<'a> {
 
 /// The accepted name that is closest to this one, when one is close.
 fn nearest<'k>(name: &str, accepted: &[&'k str]) -> Option<&'k str> {
-    let far = (name.len() / 3).max(1);
+    let far = match name.len() {
+        0..=3 => 1,
+        4..=7 => 2,
+        _ => 3,
+    };
     let close = accepted.iter().map(|key| (distance(name, key), *key));
     close.filter(|(distance, _)| *distance <= far).min().map(|(_, key)| key)
 }

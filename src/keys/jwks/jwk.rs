@@ -3,11 +3,12 @@
 use aws_lc_rs::digest;
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ED25519, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256,
-    RSA_PKCS1_2048_8192_SHA384, RSA_PKCS1_2048_8192_SHA512, RSA_PSS_2048_8192_SHA256, RSA_PSS_2048_8192_SHA384,
-    RSA_PSS_2048_8192_SHA512, RsaPublicKeyComponents,
+    RsaPublicKeyComponents,
 };
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jsonwebtoken::DecodingKey;
+use jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER;
 use serde_json::Value;
 
 use crate::config::Algorithm;
@@ -25,11 +26,18 @@ const PRIVATE_MEMBERS: [&str; 7] = ["d", "p", "q", "dp", "dq", "qi", "oth"];
 pub struct VerificationKey {
     kid: Option<Box<str>>,
     fingerprint: Fingerprint,
-    forms: Forms,
+    /// Those that key type, curve and the key's own `alg` allow; never empty.
+    algorithms: Vec<Algorithm>,
+    key: DecodingKey,
 }
 
-/// The key once for each algorithm that it may be used with; never empty.
-type Forms = Vec<(Algorithm, ParsedPublicKey)>;
+/// What one key type makes of a JWK.
+struct Material {
+    algorithms: Vec<Algorithm>,
+    key: DecodingKey,
+    /// Tells it from every other key.
+    bytes: Vec<u8>,
+}
 
 /// SHA-256 over a key's material, `kid` and algorithms: the same only for the same key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -39,7 +47,7 @@ impl VerificationKey {
     /// A public signature key, or the log's word for why it is none.
     pub(super) fn parse(jwk: &Value) -> Result<Self, &'static str> {
         let kty = jwk.get("kty").and_then(Value::as_str).ok_or("key.type")?;
-        let read: fn(&Value) -> Result<Forms, &'static str> = match kty {
+        let read: fn(&Value) -> Result<Material, &'static str> = match kty {
             "RSA" => read_rsa,
             "EC" => read_ec,
             "OKP" => read_okp,
@@ -51,12 +59,13 @@ impl VerificationKey {
         }
         check_use(jwk)?;
         let only = algorithm(jwk)?;
-        let mut forms = read(jwk)?;
-        forms.retain(|(algorithm, _)| only.is_none_or(|only| only == *algorithm));
-        if forms.is_empty() {
+        let Material { mut algorithms, key, bytes } = read(jwk)?;
+        algorithms.retain(|algorithm| only.is_none_or(|only| only == *algorithm));
+        if algorithms.is_empty() {
             return Err("key.alg");
         }
-        Ok(Self { kid: kid.map(Box::from), fingerprint: Fingerprint::of(kid, &forms), forms })
+        let fingerprint = Fingerprint::of(kid, &algorithms, &bytes);
+        Ok(Self { kid: kid.map(Box::from), fingerprint, algorithms, key })
     }
 
     /// `kid`, when the key has one.
@@ -71,36 +80,48 @@ impl VerificationKey {
 
     /// True when key type, curve and the key's own `alg` allow this algorithm.
     pub fn fits(&self, algorithm: Algorithm) -> bool {
-        self.forms.iter().any(|(form, _)| *form == algorithm)
+        self.algorithms.contains(&algorithm)
     }
 
     /// True when `signature` over `message` verifies under `algorithm`; false also when the key does not fit the algorithm.
-    pub fn verify(&self, algorithm: Algorithm, message: &[u8], signature: &[u8]) -> bool {
-        self.forms
-            .iter()
-            .find(|(form, _)| *form == algorithm)
-            .is_some_and(|(_, key)| key.verify_sig(message, signature).is_ok())
+    ///
+    /// The library checks nothing but the mathematics here: which key, which algorithm and which claims are decided by us.
+    pub fn verify(&self, algorithm: Algorithm, message: &[u8], signature: &Vec<u8>) -> bool {
+        let verifier = || (DEFAULT_PROVIDER.verifier_factory)(&library_name(algorithm), &self.key).ok();
+        self.fits(algorithm) && verifier().is_some_and(|verifier| verifier.verify(message, signature).is_ok())
+    }
+}
+
+/// What the library calls an algorithm. RFC 9864's `Ed25519` is its `EdDSA`, which it does with Ed25519 keys only.
+fn library_name(algorithm: Algorithm) -> jsonwebtoken::Algorithm {
+    use jsonwebtoken::Algorithm as Library;
+    match algorithm {
+        Algorithm::Rs256 => Library::RS256,
+        Algorithm::Rs384 => Library::RS384,
+        Algorithm::Rs512 => Library::RS512,
+        Algorithm::Ps256 => Library::PS256,
+        Algorithm::Ps384 => Library::PS384,
+        Algorithm::Ps512 => Library::PS512,
+        Algorithm::Es256 => Library::ES256,
+        Algorithm::Es384 => Library::ES384,
+        Algorithm::EdDsa | Algorithm::Ed25519 => Library::EdDSA,
     }
 }
 
 impl std::fmt::Debug for VerificationKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let algorithms: Vec<Algorithm> = self.forms.iter().map(|(algorithm, _)| *algorithm).collect();
         f.debug_struct("VerificationKey")
             .field("kid", &self.kid)
-            .field("algorithms", &algorithms)
+            .field("algorithms", &self.algorithms)
             .finish_non_exhaustive()
     }
 }
 
 impl Fingerprint {
-    fn of(kid: Option<&str>, forms: &Forms) -> Self {
+    fn of(kid: Option<&str>, algorithms: &[Algorithm], material: &[u8]) -> Self {
         let mut context = digest::Context::new(&digest::SHA256);
-        for (algorithm, key) in forms {
-            context.update(format!("{algorithm:?} {} ", key.as_ref().len()).as_bytes());
-            context.update(key.as_ref());
-        }
-        context.update(format!("{kid:?}").as_bytes());
+        context.update(format!("{algorithms:?} {kid:?} ").as_bytes());
+        context.update(material);
         let mut hash = [0; digest::SHA256_OUTPUT_LEN];
         hash.copy_from_slice(context.finish().as_ref());
         Self(hash)
@@ -149,7 +170,7 @@ pub(crate) fn algorithm_named(name: &str) -> Option<Algorithm> {
     })
 }
 
-fn read_rsa(jwk: &Value) -> Result<Forms, &'static str> {
+fn read_rsa(jwk: &Value) -> Result<Material, &'static str> {
     let (n, e) = (number(jwk, "n")?, number(jwk, "e")?);
     let bits = n.len() * 8 - n.first().map_or(0, |byte| byte.leading_zeros() as usize);
     let odd = |number: &[u8]| number.last().is_some_and(|byte| byte % 2 == 1);
@@ -157,25 +178,16 @@ fn read_rsa(jwk: &Value) -> Result<Forms, &'static str> {
     if !RSA_BITS.contains(&bits) || !odd(&n) || !exponent_is_sound || has_roca_weakness(&n) {
         return Err("key.weak");
     }
-    let components = RsaPublicKeyComponents { n, e };
-    [
-        (Algorithm::Rs256, &RSA_PKCS1_2048_8192_SHA256),
-        (Algorithm::Rs384, &RSA_PKCS1_2048_8192_SHA384),
-        (Algorithm::Rs512, &RSA_PKCS1_2048_8192_SHA512),
-        (Algorithm::Ps256, &RSA_PSS_2048_8192_SHA256),
-        (Algorithm::Ps384, &RSA_PSS_2048_8192_SHA384),
-        (Algorithm::Ps512, &RSA_PSS_2048_8192_SHA512),
-    ]
-    .into_iter()
-    .map(|(algorithm, parameters)| {
-        let key = components.to_parsed_public_key(parameters);
-        key.map(|key| (algorithm, key)).map_err(|_| "key.invalid")
-    })
-    .collect()
+    let components = RsaPublicKeyComponents { n: &n, e: &e };
+    components.to_parsed_public_key(&RSA_PKCS1_2048_8192_SHA256).map_err(|_| "key.invalid")?;
+    let algorithms =
+        [Algorithm::Rs256, Algorithm::Rs384, Algorithm::Rs512, Algorithm::Ps256, Algorithm::Ps384, Algorithm::Ps512];
+    let key = DecodingKey::from_rsa_raw_components(&n, &e);
+    Ok(Material { algorithms: algorithms.to_vec(), key, bytes: [n, e].concat() })
 }
 
 /// jsonwebtoken does not compare `crv`; here the curve alone decides the algorithm (RFC 8725 §3.4).
-fn read_ec(jwk: &Value) -> Result<Forms, &'static str> {
+fn read_ec(jwk: &Value) -> Result<Material, &'static str> {
     let (algorithm, rules, length) = match jwk.get("crv").and_then(Value::as_str) {
         Some("P-256") => (Algorithm::Es256, &ECDSA_P256_SHA256_FIXED, 32),
         Some("P-384") => (Algorithm::Es384, &ECDSA_P384_SHA384_FIXED, 48),
@@ -185,13 +197,13 @@ fn read_ec(jwk: &Value) -> Result<Forms, &'static str> {
     if x.len() != length || y.len() != length {
         return Err("key.invalid");
     }
-    // SEC 1 §2.3.3: 4 says that both coordinates follow. The library refuses a point off the curve.
+    // SEC 1 §2.3.3: 4 says that both coordinates follow. aws-lc refuses a point off the curve.
     let point = [&[4], x.as_slice(), y.as_slice()].concat();
-    let key = ParsedPublicKey::new(rules, point).map_err(|_| "key.invalid")?;
-    Ok(vec![(algorithm, key)])
+    ParsedPublicKey::new(rules, &point).map_err(|_| "key.invalid")?;
+    Ok(Material { algorithms: vec![algorithm], key: DecodingKey::from_ec_der(&point), bytes: point })
 }
 
-fn read_okp(jwk: &Value) -> Result<Forms, &'static str> {
+fn read_okp(jwk: &Value) -> Result<Material, &'static str> {
     if jwk.get("crv").and_then(Value::as_str) != Some("Ed25519") {
         return Err("key.type");
     }
@@ -199,8 +211,9 @@ fn read_okp(jwk: &Value) -> Result<Forms, &'static str> {
     if x.len() != 32 {
         return Err("key.invalid");
     }
-    let key = || ParsedPublicKey::new(&ED25519, &x).map_err(|_| "key.invalid");
-    Ok(vec![(Algorithm::EdDsa, key()?), (Algorithm::Ed25519, key()?)])
+    ParsedPublicKey::new(&ED25519, &x).map_err(|_| "key.invalid")?;
+    let algorithms = vec![Algorithm::EdDsa, Algorithm::Ed25519];
+    Ok(Material { algorithms, key: DecodingKey::from_ed_der(&x), bytes: x })
 }
 
 /// A base64url member.

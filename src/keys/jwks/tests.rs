@@ -1,3 +1,5 @@
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
 use super::*;
@@ -91,9 +93,15 @@ fn k3_weak_rsa_key_is_skipped() {
     for exponent in ["Ag", "AQAA", "AQAAAAE"] {
         assert_eq!(reason(rsa_with("e", json!(exponent))), Some("key.weak"), "{exponent}");
     }
+    let n = vector(5)["keys"][0]["n"].as_str().unwrap().to_owned();
+    let even = format!("{}A", n.strip_suffix('Q').unwrap());
+    let short = format!("A{}", n.strip_prefix('k').unwrap());
+    for n in [even, short] {
+        assert_eq!(reason(rsa_with("n", json!(n))), Some("key.weak"), "{n}");
+    }
     let mut huge = vec![0xff; 1025];
     huge[0] = 0x81;
-    let text = base64::Engine::encode(&base64::engine::general_purpose::URL_SAFE_NO_PAD, &huge);
+    let text = URL_SAFE_NO_PAD.encode(&huge);
     assert_eq!(reason(rsa_with("n", json!(text))), Some("key.weak"));
 }
 
@@ -105,6 +113,13 @@ fn k5_point_off_the_curve_and_wrong_curve_are_skipped() {
     assert_eq!(reason(ec_with("crv", json!("secp256k1"))), Some("key.type"));
     assert_eq!(reason(ec_with("x", json!("AA"))), Some("key.invalid"));
     assert_eq!(reason(ec_with("y", Value::Null)), Some("key.invalid"));
+    // A good point, cut in the wrong place: both halves together have the right length.
+    let good = ec_with("z", Value::Null);
+    let half = |name: &str| URL_SAFE_NO_PAD.decode(good[name].as_str().unwrap()).unwrap();
+    let point = [half("x"), half("y")].concat();
+    let cut = changed(&good, "x", json!(URL_SAFE_NO_PAD.encode(&point[..31])));
+    let cut = changed(&cut, "y", json!(URL_SAFE_NO_PAD.encode(&point[31..])));
+    assert_eq!(reason(cut), Some("key.invalid"));
     for crv in ["X25519", "Ed448", "P-256"] {
         let key = json!({"kty": "OKP", "crv": crv, "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"});
         assert_eq!(reason(key), Some("key.type"), "{crv}");
@@ -192,9 +207,8 @@ fn fingerprint_tells_keys_apart() {
 #[test]
 fn leading_zeros_of_a_modulus_make_no_other_key() {
     let n = vector(5)["keys"][0]["n"].as_str().unwrap().to_owned();
-    let engine = &base64::engine::general_purpose::URL_SAFE_NO_PAD;
-    let padded = [vec![0], base64::Engine::decode(engine, n).unwrap()].concat();
-    let set = parse(&json!({ "keys": [rsa_with("n", json!(base64::Engine::encode(engine, padded)))] })).keys;
+    let padded = [vec![0], URL_SAFE_NO_PAD.decode(n).unwrap()].concat();
+    let set = parse(&json!({ "keys": [rsa_with("n", json!(URL_SAFE_NO_PAD.encode(padded)))] })).keys;
     let plain = parse(&vector(5)).keys;
     assert!(set.contains(plain.keys[0].fingerprint()));
 }

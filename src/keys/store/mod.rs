@@ -1,5 +1,7 @@
 //! The keys of one issuer: what is in force, and the loop that keeps it so.
 
+mod turn;
+
 #[cfg(test)]
 mod tests;
 
@@ -22,13 +24,12 @@ use crate::keys::pace;
 use crate::keys::report::Report;
 use crate::names::Issuer;
 use crate::trust::TrustError;
+use turn::{Due, Turn};
 
 /// Longest wait of a request for new keys (threat K14: answered within a second).
 const MAX_WAIT: Duration = Duration::from_millis(800);
 /// Key ids that were looked for in vain, until the next fetch.
 const MAX_ABSENT: usize = 1024;
-/// What `Retry-After` says while a fetch is under way.
-const SOON: Duration = Duration::from_secs(1);
 
 /// The keys of one issuer. Reading them takes no lock; fetching them is [`KeyStore::run`]'s business alone.
 #[derive(Debug)]
@@ -73,27 +74,6 @@ pub(crate) struct Status {
     pub(crate) last_error: Option<&'static str>,
 }
 
-/// Whose turn it is: what the loop and those who ask for a fetch tell each other. Held for a few instructions only.
-#[derive(Debug)]
-struct Turn {
-    /// A fetch is under way.
-    in_flight: bool,
-    /// When the last fetch of any kind began.
-    started: Option<Instant>,
-    /// Somebody asked for a fetch since then.
-    wanted: bool,
-    /// When the next fetch is due unasked.
-    planned: Instant,
-    last_error: Option<&'static str>,
-}
-
-/// Why a fetch happens.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Due {
-    Planned,
-    Asked,
-}
-
 impl KeyStore {
     /// Without keys; [`KeyStore::run`] fetches them.
     pub(crate) fn new(config: &IssuerConfig) -> Result<Self, TrustError> {
@@ -102,13 +82,7 @@ impl KeyStore {
             rules: config.keys.clone(),
             source: Source::new(config)?,
             current: ArcSwapOption::empty(),
-            turn: Mutex::new(Turn {
-                in_flight: false,
-                started: None,
-                wanted: false,
-                planned: Instant::now(),
-                last_error: None,
-            }),
+            turn: Mutex::new(Turn::first(Instant::now())),
             asked: Notify::new(),
             finished: watch::Sender::new(()),
             absent: Cache::new(MAX_ABSENT),
@@ -116,17 +90,9 @@ impl KeyStore {
         })
     }
 
-    /// Whose keys these are.
-    pub(crate) fn issuer(&self) -> &Issuer {
-        &self.issuer
-    }
-
     /// The keys in force.
     pub(crate) fn current(&self) -> Result<Arc<Keys>, Unavailable> {
-        self.current
-            .load_full()
-            .filter(|keys| self.serves(keys))
-            .ok_or_else(|| Unavailable { retry_after: self.turn().retry_after(Instant::now()) })
+        self.current.load_full().filter(|keys| self.serves(keys)).ok_or_else(|| self.unavailable(Instant::now()))
     }
 
     /// Asks for newer keys than those `tried`, because a token names a key that is not among them (`absent`) or its
@@ -249,6 +215,12 @@ impl KeyStore {
         self.absent.get(&hash).is_some_and(|until| Instant::now() < until)
     }
 
+    /// Somebody needs keys: the next fetch comes when the cool-down ends, even where back-off says later.
+    fn unavailable(&self, now: Instant) -> Unavailable {
+        self.ask(now);
+        Unavailable { retry_after: self.turn().retry_after(self.rules.cool_down, now) }
+    }
+
     /// True when waiting makes sense: a fetch is under way, or nothing keeps the loop from starting one now.
     fn ask(&self, now: Instant) -> bool {
         let mut turn = self.turn();
@@ -285,26 +257,5 @@ impl KeyStore {
 
     fn random(&self) -> u64 {
         self.hasher.hash_one(Instant::now())
-    }
-}
-
-impl Turn {
-    fn cool_down_end(&self, cool_down: Duration) -> Option<Instant> {
-        self.started.map(|started| started + cool_down)
-    }
-
-    fn next(&self, cool_down: Duration) -> (Instant, Due) {
-        let asked = self.cool_down_end(cool_down).filter(|_| self.wanted);
-        match asked {
-            Some(at) if at < self.planned => (at, Due::Asked),
-            _ => (self.planned, Due::Planned),
-        }
-    }
-
-    fn retry_after(&self, now: Instant) -> Duration {
-        if self.in_flight {
-            return SOON;
-        }
-        self.planned.saturating_duration_since(now).max(SOON)
     }
 }

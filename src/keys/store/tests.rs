@@ -2,6 +2,7 @@ use serde_json::json;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
+use super::turn::SOON;
 use super::*;
 use crate::keys::test_issuer::{Answer, TestIssuer, TestKey, config, eventually, http, ok, set};
 
@@ -50,8 +51,10 @@ async fn k21_start_without_the_issuer_is_unavailable_and_recovers() {
     let issuer = TestIssuer::start().await;
     let store = failing_with(&issuer.config(), "jwks.fetch_failed").await;
     let unavailable = store.current().unwrap_err();
-    assert!(unavailable.retry_after >= SOON && unavailable.retry_after <= Duration::from_secs(60));
+    assert!(unavailable.retry_after >= SOON && unavailable.retry_after <= Duration::from_mins(1));
     assert_eq!(store.status().age, None);
+    let (_, why) = store.turn().next(Duration::ZERO);
+    assert_eq!(why, Due::Asked, "who needs keys does not wait for the end of a long back-off");
 
     issuer.publish(&[&TestKey::new("a")]);
     eventually("keys are there", || store.status().ready).await;
@@ -152,7 +155,7 @@ async fn k14_after_the_cool_down_a_flood_shares_one_fetch() {
     let (a, b) = (TestKey::new("a"), TestKey::new("b"));
     let issuer = TestIssuer::with_keys(&[&a]).await;
     let mut config = with_cool_down(&issuer, 500);
-    config.keys.max_age = Duration::from_secs(3600);
+    config.keys.max_age = Duration::from_hours(1);
     let store = run_ready(&config).await;
     let tried = store.current().unwrap();
     tokio::time::sleep_until(tried.confirmed + config.keys.cool_down).await;

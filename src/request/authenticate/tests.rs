@@ -80,7 +80,7 @@ impl Gate {
     }
 }
 
-const LONG: Duration = Duration::from_secs(3600);
+const LONG: Duration = Duration::from_hours(1);
 
 fn refused<T>(error: TokenError) -> Result<T, Rejection> {
     Err(Rejection::Token(error))
@@ -307,7 +307,7 @@ fn config_for(issuer: IssuerConfig) -> Config {
                 body_timeout: second,
                 streams_per_connection: 1,
                 failures_per_address: NonZeroU32::new(5).unwrap(),
-                failure_window: Duration::from_secs(60),
+                failure_window: Duration::from_mins(1),
             },
         },
         admin: ([127, 0, 0, 1], 0).into(),

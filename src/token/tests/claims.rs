@@ -73,7 +73,15 @@ fn c2_empty_path_and_lone_slash_are_one_origin() {
         for aud in ["https://h.example", "https://h.example/", "https://H.example:443"] {
             judge.with("aud", aud).unwrap();
         }
-        refused(judge.with("aud", "https://h.example/x"), TokenError::Audience, resource);
+        for aud in [
+            "https://h.example/x",
+            "https://h.example?",
+            "https://h.example#",
+            "https://h.example//",
+            "https://h.example:",
+        ] {
+            refused(judge.with("aud", aud), TokenError::Audience, (resource, aud));
+        }
     }
 }
 

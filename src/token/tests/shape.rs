@@ -1,6 +1,7 @@
 use serde_json::json;
 
 use super::support::{Judge, claims, ec, encode, refused};
+use crate::keys::jwks::KeySet;
 use crate::token::TokenError;
 
 #[test]
@@ -176,6 +177,10 @@ fn t17_changed_or_stripped_signature_is_refused() {
         let token = format!("{message}.{}", encode(vec![0_u8; length]));
         refused(judge.judge(&token), TokenError::Signature, length);
     }
+    let mut without_keys = Judge::new();
+    without_keys.keys = KeySet::default();
+    refused(without_keys.judge(&format!("{message}.")), TokenError::Signature, "stripped: no key is looked for");
+
     let mut other = claims();
     other["sub"] = "mallory".into();
     let (other, _) =

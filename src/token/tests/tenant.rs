@@ -80,6 +80,11 @@ fn c20_open_placeholder_is_nobodys_audience() {
     refused(literal, TokenError::Audience, "the placeholder itself");
     judge.expect.audiences = vec!["api://notes".into()];
     refused(judge.with("aud", "api://notes"), TokenError::Tenant, "no tenant in the URL");
+    let verdict = judge.claims(|claims| {
+        claims["aud"] = "api://notes".into();
+        claims.as_object_mut().unwrap().remove("tid");
+    });
+    refused(verdict, TokenError::Tenant, "no tenant on either side");
 }
 
 #[test]

@@ -1,0 +1,4 @@
+//! The whole gateway in process, and the binary.
+
+mod cli;
+mod config;
