@@ -38,7 +38,7 @@ process.exitCode = totals.fail > 0 || totals.pass === 0 ? 1 : 0;
 
 async function compare({ name, start, revision }) {
   const upstream = await start();
-  const gateway = await startGateway(issuer, [{ name: 'conformance', upstream: upstream.url }]);
+  const gateway = await startGateway(issuer, [{ name: 'conformance', upstream: upstream.url, origins: ['self'] }]);
   const proxy = await startBearerProxy(gateway, () => issuer.clientCredentials(gateway.url));
   try {
     const direct = await conformance(upstream.url, revision);

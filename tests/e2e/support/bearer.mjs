@@ -15,7 +15,8 @@ export async function startBearerProxy(gateway, token) {
     const headers = { ...request.headers, authorization: `Bearer ${await token()}` };
     if (headers.host === own) headers.host = target.host;
     if (headers.origin === `http://${own}`) headers.origin = gateway.origin;
-    const onward = https.request(target, { method: request.method, path: request.url, headers }, (answer) => {
+    // Without the empty name, node takes the server name for TLS from Host.
+    const onward = https.request(target, { method: request.method, path: request.url, headers, servername: '' }, (answer) => {
       response.writeHead(answer.statusCode, answer.headers);
       response.flushHeaders();
       answer.pipe(response);

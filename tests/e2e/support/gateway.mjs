@@ -11,7 +11,7 @@ import { GATEWAY } from './places.mjs';
 
 /**
  * Starts the gateway in front of `routes`. A route is an object of configuration keys, in which `path` stands for the
- * resource on this gateway: `{ name, path: '/mcp', upstream, … }`.
+ * resource on this gateway: `{ name, path: '/mcp', upstream, … }`. `origins: ['self']` lets in pages of the gateway's own.
  */
 export async function startGateway(issuer, routes, { issuerKeys = {} } = {}) {
   const [port, admin] = [await freePort(), await freePort()];
@@ -77,6 +77,7 @@ ${lines(issuerKeys)}`;
 
 function routeTable({ path: place = '/mcp', ...given }, origin) {
   const route = { resource: origin + place, issuers: ['oidc'], scopes: ['mcp:tools'], tenant: 'any', ...given };
+  if (route.origins) route.origins = route.origins.map((one) => (one === 'self' ? origin : one));
   return `\n[[routes]]\n${lines(route)}`;
 }
 

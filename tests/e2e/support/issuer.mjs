@@ -16,13 +16,19 @@ export async function startIssuer({ tokenLifetime = 300, algorithm = 'RS256', te
 
   let keys = [newKey(algorithm)];
   let answer = newProvider(settings, keys).callback();
-  const server = http.createServer((request, response) => answer(request, response));
+  const server = http.createServer((request, response) => {
+    if (request.url === '/jwks') issuer.keysFetched = Date.now();
+    answer(request, response);
+  });
   await new Promise((resolve) => server.listen(port, '127.0.0.1', resolve));
 
   const issuer = {
     url,
     /** Every token that was handed out: none of them may turn up in a log. */
     minted,
+
+    /** When the key set was asked for last, in milliseconds. */
+    keysFetched: 0,
 
     /** Signs with a new key from now on. The old ones stay in the published set if `keepOld`. */
     rotate({ keepOld = true } = {}) {
