@@ -3,6 +3,9 @@
 //! The modules in the order in which a request meets them:
 //! accept → TLS → HTTP → route → authenticate → admit → inspect → authorize → forward → audit.
 
+#[cfg(feature = "demo")]
+pub mod demo;
+
 pub mod server;
 
 pub mod connection;

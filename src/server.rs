@@ -93,6 +93,10 @@ impl Gateway {
         for (_, store) in &issuers {
             tasks.spawn(Arc::clone(store).run(stop.clone()));
         }
+        for route in &config.routes {
+            let (resource, upstream) = (&route.resource, &route.upstream.url);
+            tracing::info!(event = "route", route = route.name.as_str(), %resource, %upstream);
+        }
         let stream_ends = StreamEnds::default();
         let handler = Handler {
             routes: Routes::new(config.routes, config.issuers).map_err(|error| unusable(&error))?,

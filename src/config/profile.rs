@@ -82,14 +82,7 @@ pub(crate) struct Profile {
 /// The profile of an issuer that names none.
 pub(crate) const GENERIC: Profile = Profile {
     name: "generic",
-    algorithms: &[
-        Algorithm::Rs256,
-        Algorithm::Ps256,
-        Algorithm::Es256,
-        Algorithm::Es384,
-        Algorithm::EdDsa,
-        Algorithm::Ed25519,
-    ],
+    algorithms: &[Algorithm::Rs256, Algorithm::Ps256, Algorithm::Es256, Algorithm::EdDsa, Algorithm::Ed25519],
     // RFC 9068 §4: a resource server refuses every other type.
     token_types: &["at+jwt"],
     strict: true,

@@ -250,3 +250,93 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Guard<S> {
         self.stream.is_write_vectored()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+
+    use super::*;
+
+    const BOUNDS: HeadBounds = HeadBounds { bytes: 1024, time: Duration::from_secs(10) };
+
+    fn guarded() -> (DuplexStream, Guard<DuplexStream>, Arc<Refused>) {
+        let (client, server) = tokio::io::duplex(1 << 20);
+        let refused = Arc::new(Refused::default());
+        (client, Guard::new(server, BOUNDS, Arc::clone(&refused)), refused)
+    }
+
+    async fn read_all(guard: &mut Guard<DuplexStream>, length: usize) -> Vec<u8> {
+        let mut read = vec![0; length];
+        guard.read_exact(&mut read).await.unwrap();
+        read
+    }
+
+    #[tokio::test]
+    async fn good_requests_pass_byte_for_byte_whatever_the_pieces() {
+        let stream = b"GET /a HTTP/1.1\r\nHost: h\r\n\r\nPOST /b HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nGETPOST /c HTTP/1.1\r\n\
+                       Host: h\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nPUT\r\n0\r\n\r\nGET /d HTTP/1.1\r\nHost: h\r\n\r\n";
+        for piece in [1, 7, 64, stream.len()] {
+            let (mut client, mut guard, _) = guarded();
+            let writing = async {
+                for piece in stream.chunks(piece) {
+                    client.write_all(piece).await.unwrap();
+                }
+            };
+            let (read, ()) = tokio::join!(read_all(&mut guard, stream.len()), writing);
+            assert_eq!(read, stream, "pieces of {piece}");
+            assert_eq!(guard.heads, 4);
+        }
+    }
+
+    #[tokio::test]
+    async fn h14_a_bad_head_behind_good_ones_is_replaced_and_nothing_after_it_is_read() {
+        let (mut client, mut guard, refused) = guarded();
+        let good = b"GET /a HTTP/1.1\r\nHost: h\r\n\r\n";
+        client.write_all(good).await.unwrap();
+        client.write_all(b"GET /b HTTP/1.1\r\n\r\nGET /c HTTP/1.1\r\nHost: h\r\n\r\n").await.unwrap();
+        let read = read_all(&mut guard, good.len() + STAND_IN.len()).await;
+        assert_eq!(read, [&good[..], STAND_IN].concat());
+        assert_eq!((refused.at(0), refused.at(1), refused.at(2)), (None, Some(Fault::Host), None));
+        let mut more = [0; 1];
+        let nothing = tokio::time::timeout(Duration::from_millis(1), guard.read(&mut more)).await;
+        assert!(nothing.is_err());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn d1_a_head_that_drips_is_refused_after_its_time_whatever_trickles_in() {
+        let (mut client, mut guard, refused) = guarded();
+        let dripping = async {
+            for byte in b"GET / HTTP/1.1\r\nHost: h\r\nx: ".iter().cycle() {
+                client.write_all(&[*byte]).await.unwrap();
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+        };
+        let started = tokio::time::Instant::now();
+        tokio::select! {
+            read = read_all(&mut guard, STAND_IN.len()) => assert_eq!(read, STAND_IN),
+            () = dripping => {}
+        }
+        assert_eq!((refused.at(0), started.elapsed().as_secs()), (Some(Fault::HeadTimeout), 10));
+    }
+
+    #[tokio::test]
+    async fn d10_heads_over_their_bounds_are_refused_before_they_are_whole() {
+        for (flood, fault) in [(b"a: b\r\n".repeat(200), Fault::HeadSize), (b"\n\n".to_vec(), Fault::Syntax)] {
+            let (mut client, mut guard, refused) = guarded();
+            client.write_all(b"GET / HTTP/1.1\r\nHost: h\r\n").await.unwrap();
+            client.write_all(&flood).await.unwrap();
+            assert_eq!(read_all(&mut guard, STAND_IN.len()).await, STAND_IN);
+            assert_eq!(refused.at(0), Some(fault));
+        }
+    }
+
+    #[tokio::test]
+    async fn f5_a_malformed_chunk_breaks_the_body_off() {
+        let (mut client, mut guard, _) = guarded();
+        let head = b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n";
+        client.write_all(head).await.unwrap();
+        assert_eq!(read_all(&mut guard, head.len()).await, head);
+        client.write_all(b"0x3\r\nabc\r\n").await.unwrap();
+        assert_eq!(guard.read(&mut [0; 16]).await.unwrap_err().kind(), io::ErrorKind::InvalidData);
+    }
+}

@@ -69,8 +69,9 @@ fn judge_request_line(line: &[u8]) -> Result<bool, Fault> {
     else {
         return Err(Fault::Syntax);
     };
-    let visible = target.iter().all(|b| (0x21..=0x7e).contains(b));
-    if Method::from_bytes(method).is_err() || !visible || Uri::try_from(target).is_err() {
+    // RFC 9112 §3.2: no target has a fragment; the library would drop one silently.
+    let clean = target.iter().all(|b| (0x21..=0x7e).contains(b) && *b != b'#');
+    if Method::from_bytes(method).is_err() || !clean || Uri::try_from(target).is_err() {
         return Err(Fault::Syntax);
     }
     match version {
@@ -207,6 +208,7 @@ mod tests {
             "GET /a b HTTP/1.1",
             "G(T / HTTP/1.1",
             "GET /\u{80} HTTP/1.1",
+            "GET /mcp#x HTTP/1.1",
         ];
         for line in lines {
             assert_eq!(judge(format!("{line}\r\nHost: h\r\n\r\n").as_bytes()), Err(Fault::Syntax), "{line:?}");

@@ -82,7 +82,7 @@ impl KeySet {
             match VerificationKey::parse(jwk) {
                 Ok(key) => keys.push(key),
                 Err(reason) => {
-                    skipped.push(SkippedKey { kid: jwk::kid(jwk).ok().flatten().map(str::to_owned), reason })
+                    skipped.push(SkippedKey { kid: jwk::kid(jwk).ok().flatten().map(str::to_owned), reason });
                 }
             }
         }
