@@ -33,7 +33,13 @@ pub(crate) enum Command {
     Check,
     /// Ask a running gateway on this machine whether it is alive; exit 0 or 1
     Healthcheck,
-    // demo: `#[cfg(feature = "demo")] Demo { #[arg(long)] once: bool },` goes here.
+    /// Start an authorization server, a sample MCP server and the gateway on loopback, and make one round trip through them
+    #[cfg(feature = "demo")]
+    Demo {
+        /// Exit after the round trip; status 0 only if every step held
+        #[arg(long)]
+        once: bool,
+    },
     /// Print a completion script
     Completions {
         /// The shell to complete for

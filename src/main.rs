@@ -21,7 +21,8 @@ fn main() -> ExitCode {
         Command::Check => load(Config::check(file)).map(|config| cli::summary(&config, file)),
         Command::Healthcheck => load(Config::load(file)).and_then(|config| cli::healthcheck(config.admin)),
         Command::Completions { shell } => Ok(cli::completions(shell)),
-        // demo: `#[cfg(feature = "demo")] Command::Demo { once } => block_on(portcullis::demo::run(once))`
+        #[cfg(feature = "demo")]
+        Command::Demo { once } => demo(once),
     };
     // A closed pipe is no failure: whoever closed it has read enough.
     match done {
@@ -58,4 +59,11 @@ fn run(config: Config) -> Result<String, Failure> {
     });
     runtime.shutdown_background(); // a name that is still being looked up must not hold up the end
     ended
+}
+
+#[cfg(feature = "demo")]
+fn demo(once: bool) -> Result<String, Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let shown = runtime.block_on(portcullis::demo::run(once, &mut std::io::stdout()));
+    shown.map(|()| String::new()).map_err(|error| Failure::Other(error.to_string()))
 }
