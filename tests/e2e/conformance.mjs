@@ -12,14 +12,14 @@ import { Process } from './support/process.mjs';
 import { startBearerProxy } from './support/bearer.mjs';
 import { startGateway } from './support/gateway.mjs';
 import { startIssuer } from './support/issuer.mjs';
-import { startEverything, startFastmcp, startPythonMcp } from './support/upstreams.mjs';
+import { startConformance, startEverything, startFastmcp } from './support/upstreams.mjs';
 
 const SUITE = here('node_modules/@modelcontextprotocol/conformance/dist/index.js');
 
 const RUNS = [
   { name: 'server-everything', start: startEverything, revision: '2025-11-25' },
-  { name: 'python mcp', start: startPythonMcp, revision: '2025-11-25' },
-  { name: 'python mcp', start: startPythonMcp, revision: '2026-07-28' },
+  { name: 'python mcp', start: startConformance, revision: '2025-11-25' },
+  { name: 'python mcp', start: startConformance, revision: '2026-07-28' },
   { name: 'fastmcp', start: startFastmcp, revision: '2026-07-28' },
 ];
 

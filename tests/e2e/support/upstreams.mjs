@@ -22,6 +22,11 @@ export async function startPythonMcp() {
   return start('python mcp', PYTHON, (port) => [here('upstreams/mcp_server.py'), String(port)]);
 }
 
+/** What the conformance suite looks for by name, on the official Python SDK; both eras. */
+export async function startConformance() {
+  return start('conformance server', PYTHON, (port) => [here('upstreams/conformance_server.py'), String(port)]);
+}
+
 /** FastMCP behind its own token check and its own TLS: what the clients do without the gateway. */
 export async function startProtected(issuer) {
   const { certificate, key } = certificates();
