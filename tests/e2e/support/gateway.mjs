@@ -26,6 +26,7 @@ export async function startGateway(issuer, routes, { issuerKeys = {} } = {}) {
     return (await fetch(`http://127.0.0.1:${admin}/readyz`)).ok;
   }).catch(async (error) => {
     await gateway.stop().catch(() => {});
+    rmSync(folder, { recursive: true, force: true });
     throw new Error(`${error.message}\n${tail(gateway.output)}`);
   });
 
@@ -38,8 +39,7 @@ export async function startGateway(issuer, routes, { issuerKeys = {} } = {}) {
     /** Ends the gateway as an orchestrator would: it must drain, exit with 0, and have kept every token to itself. */
     async stop() {
       const wasOver = gateway.over;
-      const { code, signal } = await gateway.stop();
-      rmSync(folder, { recursive: true, force: true });
+      const { code, signal } = await gateway.stop().finally(() => rmSync(folder, { recursive: true, force: true }));
       assert.ok(!wasOver, `the gateway ended before it was told to:\n${tail(gateway.output)}`);
       assert.deepEqual({ code, signal }, { code: 0, signal: null }, tail(gateway.output));
       assertKeepsSecrets(gateway.output, issuer.minted);
@@ -48,6 +48,7 @@ export async function startGateway(issuer, routes, { issuerKeys = {} } = {}) {
 }
 
 function assertKeepsSecrets(log, tokens) {
+  assert.notEqual(log, '', 'the gateway logs what it does');
   for (const token of tokens) {
     assert.ok(!log.includes(token), 'a token is in the log');
     const signature = token.split('.')[2];
@@ -65,6 +66,9 @@ tls = { certificate = ${text(certificate)}, key = ${text(key)} }
 
 [admin]
 address = "127.0.0.1:${admin}"
+
+[log]
+level = "trace" # the talkative level is the one that may say too much
 
 [[issuers]]
 name = "oidc"
