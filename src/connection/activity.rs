@@ -8,6 +8,8 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use tokio::time::Instant;
 
+use super::stream::Handed;
+
 /// Shared by a connection and its requests.
 #[derive(Debug)]
 pub(crate) struct Activity(Mutex<State>);
@@ -48,11 +50,23 @@ impl Drop for UnderWay {
     }
 }
 
-/// A response body that keeps its request under way.
+/// A response body that keeps its request under way, and its HTTP/2 stream informed.
 #[derive(Debug)]
 pub(crate) struct Busy<B> {
-    pub(crate) body: B,
-    pub(crate) _under_way: UnderWay,
+    body: B,
+    handed: Option<Arc<Handed>>,
+    _under_way: UnderWay,
+}
+
+impl<B> Busy<B> {
+    /// The head goes out with this: from now on something is there to be sent.
+    pub(crate) fn new(body: B, under_way: UnderWay) -> Self {
+        let handed = Handed::current();
+        if let Some(handed) = &handed {
+            handed.begin();
+        }
+        Self { body, handed, _under_way: under_way }
+    }
 }
 
 impl<B: Body<Data = Bytes> + Unpin> Body for Busy<B> {
@@ -60,7 +74,12 @@ impl<B: Body<Data = Bytes> + Unpin> Body for Busy<B> {
     type Error = B::Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
+        let polled = Pin::new(&mut self.body).poll_frame(cx);
+        if let Some(handed) = &self.handed {
+            // Asking for more says that what went before has been taken.
+            if polled.is_ready() { handed.begin() } else { handed.end() }
+        }
+        polled
     }
 
     fn is_end_stream(&self) -> bool {

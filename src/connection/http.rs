@@ -12,7 +12,6 @@ use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio_util::task::TaskTracker;
 
 use crate::request::Handler;
 use crate::request::body::ReplyBody;
@@ -21,6 +20,7 @@ use crate::request::provenance::Peer;
 use super::Connections;
 use super::activity::{Activity, Busy};
 use super::guard::{Guard, HeadBounds, Refused};
+use super::stream::Streams;
 
 /// HTTP/2: an idle connection is asked whether it is still there, and has so long to say so.
 const PING_INTERVAL: Duration = Duration::from_secs(20);
@@ -64,20 +64,6 @@ where
     }
 }
 
-/// Spawns through the gateway's tracker, so that its end can wait for every task.
-#[derive(Debug, Clone)]
-pub(crate) struct Tracked(pub(crate) TaskTracker);
-
-impl<F> hyper::rt::Executor<F> for Tracked
-where
-    F: Future + Send + 'static,
-    F::Output: Send + 'static,
-{
-    fn execute(&self, future: F) {
-        self.0.spawn(future);
-    }
-}
-
 impl Connections {
     /// HTTP/1.1 and 1.0: each head is judged before the library sees it.
     pub(super) async fn serve_http1<S>(self: &Arc<Self>, stream: S, peer: Peer)
@@ -97,7 +83,7 @@ impl Connections {
                     Some(fault) => Handler::fault(&peer, &request, fault),
                     None => this.handler.handle(&peer, request).await,
                 };
-                Ok::<_, Infallible>(response.map(|body| Busy { body, _under_way: under_way }))
+                Ok::<_, Infallible>(response.map(|body| Busy::new(body, under_way)))
             }
         });
         let connection = http1::Builder::new()
@@ -121,17 +107,18 @@ impl Connections {
             let (this, peer, under_way) = (Arc::clone(&this), peer.clone(), begun.begin());
             async move {
                 let response: Response<ReplyBody> = this.handler.handle(&peer, request).await;
-                Ok::<_, Infallible>(response.map(|body| Busy { body, _under_way: under_way }))
+                Ok::<_, Infallible>(response.map(|body| Busy::new(body, under_way)))
             }
         });
-        let connection = http2::Builder::new(Tracked(self.tasks.clone()))
-            .timer(TokioTimer::new())
-            .max_concurrent_streams(self.limits.streams_per_connection)
-            .max_header_list_size(u32::try_from(self.limits.header_bytes).unwrap_or(u32::MAX))
-            .max_send_buf_size(MAX_SEND_BUFFER)
-            .keep_alive_interval(PING_INTERVAL)
-            .keep_alive_timeout(PING_TIMEOUT)
-            .serve_connection(TokioIo::new(stream), service);
+        let connection =
+            http2::Builder::new(Streams { tasks: self.tasks.clone(), patience: self.limits.write_timeout })
+                .timer(TokioTimer::new())
+                .max_concurrent_streams(self.limits.streams_per_connection)
+                .max_header_list_size(u32::try_from(self.limits.header_bytes).unwrap_or(u32::MAX))
+                .max_send_buf_size(MAX_SEND_BUFFER)
+                .keep_alive_interval(PING_INTERVAL)
+                .keep_alive_timeout(PING_TIMEOUT)
+                .serve_connection(TokioIo::new(stream), service);
         self.converse(connection, &activity).await;
     }
 

@@ -7,6 +7,7 @@ mod guard;
 mod head;
 mod http;
 mod stall;
+mod stream;
 pub mod tls;
 
 use std::net::SocketAddr;

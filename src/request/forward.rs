@@ -8,6 +8,7 @@ use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{Method, Request, Response, StatusCode, Uri};
 use hyper::body::Incoming;
+use hyper_util::client::legacy::connect::capture_connection;
 use hyper_util::client::legacy::{Client, Error as ClientError};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -108,15 +109,23 @@ impl UpstreamClient {
     }
 
     /// Sends, and waits for the head. Whatever the client's body did wrong is the client's fault, not the upstream's.
-    async fn send(&self, request: Request<Upload>, upload: &UploadState) -> Result<Response<Incoming>, Outcome> {
+    async fn send(&self, mut request: Request<Upload>, upload: &UploadState) -> Result<Response<Incoming>, Outcome> {
         let too_late = async {
             upload.sent().await;
             tokio::time::sleep(self.timeouts.response).await;
         };
+        let connection = capture_connection(&mut request);
         let answer = tokio::select! {
             answer = self.client.request(request) => answer,
             () = too_late => return Err(Outcome::Failed(UpstreamFailure::ResponseTimeout, None)),
         };
+        if answer.as_ref().is_ok_and(is_ambiguous) {
+            // Threat F16: whoever writes such answers may have written more than one reading of this one.
+            if let Some(connected) = &*connection.connection_metadata() {
+                connected.poison();
+            }
+            return Err(Outcome::Failed(UpstreamFailure::Protocol, None));
+        }
         answer.map_err(|error| match upload.rejection() {
             Some(rejection) => Outcome::Client(rejection),
             None => Outcome::Failed(classify(&error), Some(error)),
@@ -169,6 +178,17 @@ fn refuse_unusable(status: StatusCode, audit: &mut Audit) -> Result<(), Rejectio
     };
     audit.detail(format_args!("the upstream answered {status}"));
     Err(Rejection::Upstream(failure))
+}
+
+/// RFC 9112 §6.3: an answer whose length could be read in two ways.
+fn is_ambiguous<B>(response: &Response<B>) -> bool {
+    let mut codings = response.headers().get_all(header::TRANSFER_ENCODING).iter();
+    let has_length = response.headers().contains_key(header::CONTENT_LENGTH);
+    match (codings.next(), codings.next()) {
+        (None, _) => false,
+        (Some(coding), None) => has_length || !coding.as_bytes().eq_ignore_ascii_case(b"chunked"),
+        (Some(_), Some(_)) => true,
+    }
 }
 
 fn relay(

@@ -105,17 +105,6 @@ async fn h2_22_connection_specific_fields_are_malformed() {
     .await;
 }
 
-#[tokio::test]
-async fn h2_21_fragment_in_a_path_is_no_repairable_mistake() {
-    let (issuer, upstream, gateway) = start().await;
-    for path in ["/notes/mcp#", "/notes/mcp#x", "/notes/mcp?q#x"] {
-        let pseudo = PSEUDO.map(|field| if field.0 == ":path" { (":path", path) } else { field });
-        let outcome = request(&gateway, &issuer, &pseudo, &[]).await;
-        assert!(!matches!(outcome, Outcome::Answered(200..=299)), "{path}: {outcome:?}");
-    }
-    assert!(upstream.received().is_empty());
-}
-
 /// Sends a head with this length and this body; whatever happens, the upstream must not get a complete request.
 async fn mismatched(issuer: &Issuer, upstream: &Upstream, gateway: &Gateway, lengths: &[&str], body: &str) {
     println!("case: {lengths:?} {body:?}");

@@ -51,18 +51,6 @@ test('a message without a token does not reach the stream', async () => {
   }
 });
 
-test('a message with the token of another principal does not reach the stream', { todo: 'sealed session ids' }, async () => {
-  const token = await cast.issuer.clientCredentials(url());
-  const other = await cast.issuer.clientCredentials(url(), { client: 'svc-globex' });
-  const { endpoint, close } = await openStream(token);
-  try {
-    const place = new URL(endpoint, url());
-    assert.equal((await message(place, other)).status, 404);
-  } finally {
-    close();
-  }
-});
-
 function message(place, token) {
   return fetch(place, {
     method: 'POST',
