@@ -1,11 +1,11 @@
-//! CORS (Fetch standard §3.2) for browser clients: preflights answered here, answers made readable. Only for listed origins.
+//! `Origin` and CORS (Fetch standard §3.2): foreign origins refused, preflights answered here, answers made readable.
 
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
-use http::{Method, Response};
+use http::{Method, Response, StatusCode};
 
 use super::body::ReplyBody;
-use super::route::no_content;
+use super::reject::Rejection;
 
 /// What MCP clients send (digest §6); requested `Mcp-Param-*` are added.
 const ALLOWED_HEADERS: &str = "authorization, content-type, accept, mcp-protocol-version, mcp-session-id, last-event-id, \
@@ -66,6 +66,24 @@ fn allowed_headers(request: &HeaderMap) -> HeaderValue {
     let parameters = names.filter(|name| name.as_str().starts_with("mcp-param-")).take(MAX_PARAMETERS);
     let allowed = parameters.fold(ALLOWED_HEADERS.to_owned(), |allowed, name| allowed + ", " + name.as_str());
     crate::headers::from_ascii(allowed)
+}
+
+/// Copies the request's `Origin`, where it is on the route's list; any other is refused (MCP transports, DNS rebinding).
+pub(crate) fn checked_origin(headers: &HeaderMap, allowed: &[HeaderValue]) -> Result<Option<HeaderValue>, Rejection> {
+    let mut origins = headers.get_all(header::ORIGIN).iter();
+    match (origins.next(), origins.next()) {
+        (None, _) => Ok(None),
+        (Some(origin), None) if allowed.contains(origin) => Ok(Some(origin.clone())),
+        (Some(_), _) => Err(Rejection::ForeignOrigin),
+    }
+}
+
+/// An empty answer of our own.
+fn no_content(fields: &[(HeaderName, HeaderValue)]) -> Response<ReplyBody> {
+    let mut response = Response::new(ReplyBody::fixed(""));
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    response.headers_mut().extend(fields.iter().map(|(name, value)| (name.clone(), value.clone())));
+    response
 }
 
 #[cfg(test)]

@@ -111,7 +111,7 @@ impl Handler {
         let provenance = provenance(peer, &parts.headers, &self.trusted_proxies);
         audit.route(&route.config.name, provenance.client);
         let mut context = Context { route, tenant, provenance, rates: RateFields::default() };
-        let origin = route::checked_origin(&parts.headers, &context.route.config.origins);
+        let origin = cors::checked_origin(&parts.headers, &context.route.config.origins);
         let mut response = match &origin {
             Err(rejection) => refuse(rejection.clone(), Some(&context), audit),
             Ok(Some(_)) if cors::is_preflight(&parts) => cors::preflight(&parts.headers),

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::header::{self, HeaderValue};
 use http::request::Parts;
-use http::{Method, Response, StatusCode};
+use http::{Method, Response};
 
 use crate::config::resource::{WELL_KNOWN, split_authority};
 use crate::config::{Authority, IssuerConfig, RouteConfig};
@@ -187,22 +187,4 @@ fn why_no_route(path: &str) -> &'static str {
         _ if odd => "route.path",
         _ => "route.none",
     }
-}
-
-/// Copies the request's `Origin`, where it is on the route's list; any other is refused (MCP transports, DNS rebinding).
-pub(crate) fn checked_origin(headers: &HeaderMap, allowed: &[HeaderValue]) -> Result<Option<HeaderValue>, Rejection> {
-    let mut origins = headers.get_all(header::ORIGIN).iter();
-    match (origins.next(), origins.next()) {
-        (None, _) => Ok(None),
-        (Some(origin), None) if allowed.contains(origin) => Ok(Some(origin.clone())),
-        (Some(_), _) => Err(Rejection::ForeignOrigin),
-    }
-}
-
-/// An empty answer of our own.
-pub(crate) fn no_content(fields: &[(HeaderName, HeaderValue)]) -> Response<ReplyBody> {
-    let mut response = Response::new(ReplyBody::fixed(""));
-    *response.status_mut() = StatusCode::NO_CONTENT;
-    response.headers_mut().extend(fields.iter().map(|(name, value)| (name.clone(), value.clone())));
-    response
 }
