@@ -37,7 +37,7 @@ pub(super) const HEADER_TIMEOUT: Bound<Duration> = wait(Duration::from_secs(10),
 pub(super) const IDLE_TIMEOUT: Bound<Duration> = wait(MINUTE, HOUR);
 /// A client that reads nothing holds a response in memory.
 pub(super) const WRITE_TIMEOUT: Bound<Duration> = wait(Duration::from_secs(30), HOUR);
-/// A tool call with an image in it; a body is held in memory while it is inspected.
+/// A tool call with an image in it.
 pub(super) const BODY_BYTES: Bound<u64> = Bound { default: 4 * 1024 * 1024, least: 1024, most: 64 * 1024 * 1024 };
 /// See `HEADER_TIMEOUT`; a body takes longer.
 pub(super) const BODY_TIMEOUT: Bound<Duration> = wait(Duration::from_secs(30), HOUR);
