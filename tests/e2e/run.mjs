@@ -25,6 +25,7 @@ const runner = spawn(process.execPath, [...options, ...cases], {
     PORTCULLIS_E2E_CA: made.ca,
     PORTCULLIS_E2E_CERTIFICATE: made.certificate,
     PORTCULLIS_E2E_KEY: made.key,
+    ...(results && { PORTCULLIS_E2E_PICTURES: path.join(path.dirname(path.resolve(results)), 'pictures') }),
   },
 });
 for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => runner.kill(signal));

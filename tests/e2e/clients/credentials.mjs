@@ -6,13 +6,14 @@ import { logIn } from '../support/browser.mjs';
 const REDIRECT = 'http://127.0.0.1:9/callback';
 
 export class Credentials {
-  constructor({ login = 'alice@acme', name = 'e2e' } = {}) {
-    this.login = login;
+  /** `open` shows a page to the user and gives the URL at which the user came back. */
+  constructor({ login = 'alice@acme', name = 'e2e', redirect = REDIRECT, open = (url) => logIn(url, { login }) } = {}) {
+    this.open = open;
     this.logins = 0;
-    this.redirectUrl = REDIRECT;
+    this.redirectUrl = redirect;
     this.clientMetadata = {
       client_name: name,
-      redirect_uris: [REDIRECT],
+      redirect_uris: [redirect],
       grant_types: ['authorization_code', 'refresh_token'],
       response_types: ['code'],
       token_endpoint_auth_method: 'none',
@@ -32,6 +33,6 @@ export class Credentials {
   async redirectToAuthorization(url) {
     this.logins += 1;
     this.authorizationUrl = url;
-    this.callback = await logIn(url, { login: this.login });
+    this.callback = await this.open(url);
   }
 }

@@ -10,6 +10,10 @@ export const here = (name) => path.join(FOLDER, name);
 
 export const PYTHON = here('.venv/bin/python');
 export const GATEWAY = path.resolve(process.env.PORTCULLIS_BIN ?? here('../../target/debug/portcullis'));
+export const CHROMIUM = process.env.PORTCULLIS_E2E_CHROMIUM ?? '/usr/bin/chromium';
+
+/** Where pictures of pages are kept, if the run keeps anything. */
+export const PICTURES = process.env.PORTCULLIS_E2E_PICTURES;
 
 /**
  * A program in `folder` that can be named in `$BROWSER`: it logs in by itself. It returns at once, as a browser's

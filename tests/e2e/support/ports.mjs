@@ -31,3 +31,14 @@ export function accepts(port) {
     socket.once('error', () => resolve(false));
   });
 }
+
+/** Listens on each of the ports unless somebody does already. Gives those taken here, and `release`. */
+export async function occupy(ports) {
+  const holders = ports.map((port) => net.createServer().listen(port, '127.0.0.1'));
+  const held = await Promise.all(holders.map((holder) => new Promise((resolve) => {
+    holder.once('listening', () => resolve(true));
+    holder.once('error', () => resolve(false));
+  })));
+  const taken = ports.filter((_port, index) => held[index]);
+  return { taken, release: () => holders.forEach((holder, index) => held[index] && holder.close()) };
+}

@@ -1,5 +1,6 @@
 // Child processes that are watched, whose output is kept, and that never outlive the test.
 import { spawn } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
 import { bounded } from './wait.mjs';
 
 const running = new Set();
@@ -53,6 +54,17 @@ export class Process {
       throw new Error(`${error.message}\n${tail(this.output)}`);
     }
   }
+}
+
+/** The processes whose command line or environment names `text`. */
+export function processesNaming(text) {
+  return readdirSync('/proc').filter((id) => /^\d+$/.test(id) && Number(id) !== process.pid).filter((id) => {
+    try {
+      return ['cmdline', 'environ'].some((file) => readFileSync(`/proc/${id}/${file}`, 'utf8').includes(text));
+    } catch {
+      return false; // It is gone, or another user's.
+    }
+  });
 }
 
 export function tail(text, lines = 60) {
