@@ -8,7 +8,7 @@ use http::{HeaderName, HeaderValue, StatusCode, header};
 /// The pages' looks; a file of its own, so that the policy needs no `unsafe-inline`.
 pub(super) const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:32rem;margin:4rem auto;padding:0 1rem}\
     input,button{font:inherit;padding:.4rem .8rem}button{margin-right:.5rem}.note{color:#666}.wrong{color:#b00}\
-    dt{color:#666}dd{margin:0 0 .6rem;overflow-wrap:anywhere}";
+    dt{color:#666}dd{margin:0 0 .6rem}h1,dd{overflow-wrap:anywhere}";
 
 /// What the consent page names.
 pub(super) struct Consent<'a> {
