@@ -52,10 +52,11 @@ impl EndpointRewriter {
     /// The event with its data rewritten; `None` when it is no endpoint event.
     fn rewrite(&self, event: &[u8]) -> Result<Option<String>, RelayError> {
         let text = std::str::from_utf8(event).map_err(|_| RelayError::ForeignEndpoint)?;
+        // As clients read it: a byte order mark is skipped, a carriage return alone ends a line, the last field of a name counts.
+        let lines = text.strip_prefix('\u{feff}').unwrap_or(text).split(['\r', '\n']);
         let field = |name: &str| {
-            text.lines()
-                .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))
-                .map(|value| value.strip_prefix(' ').unwrap_or(value))
+            let mut values = lines.clone().filter_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+            values.next_back().map(|value| value.strip_prefix(' ').unwrap_or(value))
         };
         if field("event") != Some("endpoint") {
             return Ok(None);
@@ -70,10 +71,22 @@ impl EndpointRewriter {
     }
 }
 
-/// Where the first event ends: after an empty line, in any of the three line endings.
+/// Where the first event ends: after an empty line, in any mixture of the three line endings.
 fn end_of_event(bytes: &[u8]) -> Option<usize> {
-    let ends = [&b"\n\n"[..], b"\r\n\r\n", b"\r\r"];
-    ends.iter().filter_map(|end| Some(bytes.windows(end.len()).position(|window| window == *end)? + end.len())).min()
+    let mut line_is_empty = true;
+    let mut before = 0;
+    for (at, &byte) in bytes.iter().enumerate() {
+        match byte {
+            b'\n' if before == b'\r' => {} // the second half of one line end
+            b'\n' | b'\r' if line_is_empty => {
+                let is_pair = byte == b'\r' && bytes.get(at + 1) == Some(&b'\n');
+                return Some(at + 1 + usize::from(is_pair));
+            }
+            _ => line_is_empty = matches!(byte, b'\n' | b'\r'),
+        }
+        before = byte;
+    }
+    None
 }
 
 #[cfg(test)]
@@ -112,6 +125,23 @@ mod tests {
         ] {
             let event = format!("event: endpoint\r\ndata: {data}\r\n\r\n");
             assert_eq!(rewriter().feed(event.into()), Err(RelayError::ForeignEndpoint), "{data}");
+        }
+    }
+
+    #[test]
+    fn an_endpoint_elsewhere_is_seen_in_every_spelling_that_clients_read() {
+        for event in [
+            "\u{feff}event: endpoint\ndata: https://evil.example/\n\n",
+            "event: endpoint\rdata: https://evil.example/\r\r",
+            "event: message\nevent: endpoint\ndata: https://evil.example/\n\n",
+            "event: message\ndata: x\n\r\nevent: endpoint\ndata: https://evil.example/\n\n",
+            "event: message\r\ndata: x\r\n\revent: endpoint\ndata: https://evil.example/\n\n",
+            "event: endpoint\ndata: /message\ndata: https://evil.example/\n\n",
+        ] {
+            assert_eq!(rewriter().feed(event.into()), Err(RelayError::ForeignEndpoint), "{event:?}");
+            let mut dripping = rewriter();
+            let fed = event.bytes().map(|byte| dripping.feed(Bytes::copy_from_slice(&[byte])));
+            assert!(fed.last().unwrap().is_err(), "{event:?}");
         }
     }
 
