@@ -19,24 +19,36 @@ pub(crate) struct EndpointRewriter {
     public_path: String,
     /// `None` once the first event has passed.
     held: Option<BytesMut>,
+    /// The begin of the line that is passing since then.
+    line: Vec<u8>,
 }
 
 impl EndpointRewriter {
     /// `stream` is where the event stream was opened, `messages` the only place that may be announced.
     pub(crate) fn new(stream: &Uri, messages: &Uri, public_path: String) -> Option<Self> {
         let parse = |uri: &Uri| url::Url::parse(&uri.to_string()).ok();
-        Some(Self { stream: parse(stream)?, messages: parse(messages)?, public_path, held: Some(BytesMut::new()) })
+        Some(Self {
+            stream: parse(stream)?,
+            messages: parse(messages)?,
+            public_path,
+            held: Some(BytesMut::new()),
+            line: Vec::new(),
+        })
     }
 
     /// Takes what came, gives what may go on (perhaps nothing yet).
     pub(crate) fn feed(&mut self, data: Bytes) -> Result<Bytes, RelayError> {
-        let Some(mut held) = self.held.take() else { return Ok(data) };
+        let Some(mut held) = self.held.take() else {
+            self.watch(&data)?;
+            return Ok(data);
+        };
         held.extend_from_slice(&data);
         let mut passed = BytesMut::new();
         while let Some(end) = end_of_event(&held) {
             let event = held.split_to(end);
             if let Some(rewritten) = self.rewrite(&event)? {
                 passed.extend_from_slice(rewritten.as_bytes());
+                self.watch(&held)?;
                 passed.unsplit(held);
                 return Ok(passed.freeze());
             }
@@ -47,6 +59,21 @@ impl EndpointRewriter {
         }
         self.held = Some(held);
         Ok(passed.freeze())
+    }
+
+    /// Clients obey a later endpoint event too, and honest servers send none: a stream with one ends before it takes effect.
+    fn watch(&mut self, data: &[u8]) -> Result<(), RelayError> {
+        for &byte in data {
+            match byte {
+                b'\n' | b'\r' if matches!(self.line.as_slice(), b"event: endpoint" | b"event:endpoint") => {
+                    return Err(RelayError::ForeignEndpoint);
+                }
+                b'\n' | b'\r' => self.line.clear(),
+                _ if self.line.len() <= b"event: endpoint".len() => self.line.push(byte),
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     /// The event with its data rewritten; `None` when it is no endpoint event.
@@ -143,6 +170,20 @@ mod tests {
             let fed = event.bytes().map(|byte| dripping.feed(Bytes::copy_from_slice(&[byte])));
             assert!(fed.last().unwrap().is_err(), "{event:?}");
         }
+    }
+
+    #[test]
+    fn a_second_endpoint_ends_the_stream_whatever_the_pieces() {
+        let first = "event: endpoint\ndata: /message\n\n";
+        for later in ["event: endpoint\ndata: https://evil.example/\n\n", "data: 1\r\revent:endpoint\rdata: /x\r\r"] {
+            assert_eq!(rewriter().feed([first, later].concat().into()), Err(RelayError::ForeignEndpoint), "{later:?}");
+            let mut dripping = rewriter();
+            dripping.feed(first.into()).unwrap();
+            let mut fed = later.bytes().map(|byte| dripping.feed(Bytes::copy_from_slice(&[byte])));
+            assert!(fed.any(|fed| fed == Err(RelayError::ForeignEndpoint)), "{later:?}");
+        }
+        let harmless = "event: endpoints\ndata: event: endpoint\nxevent: endpoint\nevent:  endpoint\n\n";
+        assert!(rewriter().feed([first, harmless].concat().into()).is_ok());
     }
 
     #[test]
