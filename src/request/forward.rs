@@ -110,14 +110,10 @@ impl UpstreamClient {
 
     /// Sends, and waits for the head. Whatever the client's body did wrong is the client's fault, not the upstream's.
     async fn send(&self, mut request: Request<Upload>, upload: &UploadState) -> Result<Response<Incoming>, Outcome> {
-        let too_late = async {
-            upload.sent().await;
-            tokio::time::sleep(self.timeouts.response).await;
-        };
         let connection = capture_connection(&mut request);
         let answer = tokio::select! {
             answer = self.client.request(request) => answer,
-            () = too_late => return Err(Outcome::Failed(UpstreamFailure::ResponseTimeout, None)),
+            () = upload.overdue(self.timeouts.response) => return Err(Outcome::Failed(UpstreamFailure::ResponseTimeout, None)),
         };
         if answer.as_ref().is_ok_and(is_ambiguous) {
             // Threat F16: whoever writes such answers may have written more than one reading of this one.
