@@ -161,6 +161,12 @@ pub(crate) async fn forward(
     };
     audit.upstream_answered();
     refuse_unusable(response.status(), audit)?;
+    // An endpoint event that cannot be read cannot be judged.
+    let is_coded = response.headers().contains_key(header::CONTENT_ENCODING);
+    if is_coded && upstream.messages.is_some() && is_event_stream(response.headers()) {
+        audit.detail("the upstream encoded an event stream that must be read");
+        return Err(Rejection::Upstream(UpstreamFailure::Protocol));
+    }
     Ok(relay(route, permit, slot, response, method, public_path, around.ending))
 }
 

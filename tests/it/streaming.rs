@@ -256,3 +256,14 @@ async fn messages_of_the_older_transport_go_to_their_own_place() {
     assert_eq!(reply.status(), 202);
     assert_eq!(upstream.received().last().unwrap().target, "/messages?session=1");
 }
+
+#[tokio::test]
+async fn encoded_stream_of_the_older_transport_gets_502() {
+    let (issuer, upstream) = (Issuer::start().await, Upstream::start().await);
+    let changes =
+        format!(r#"routes = [{{ name = "notes", upstream_messages = "http://{}/messages" }}]"#, upstream.authority());
+    let gateway = Gateway::start_with(&issuer, &upstream, &changes).await;
+    upstream.answers_with(200, &[("content-type", "text/event-stream"), ("content-encoding", "deflate")], "x");
+    let reply = gateway.client().bearer(issuer.mint()).get(PATH).await;
+    reply.assert_failed(502, "bad_gateway", "upstream.protocol").await;
+}
