@@ -265,7 +265,7 @@ pub struct Upstream {
 pub struct Timeouts {
     /// To open a connection, TLS included.
     pub connect: Duration,
-    /// From the whole request sent to the response's head.
+    /// From the whole request sent to the response's head; also without taking more of a request body that is there.
     pub response: Duration,
     /// Between two pieces of a response body.
     pub idle: Duration,

@@ -15,6 +15,7 @@ use tokio::time::Sleep;
 
 use crate::request::reject::Fault;
 
+use super::activity::Activity;
 use super::chunked::Chunked;
 use super::head::{self, Framing, MAX_REQUEST_LINE_BYTES};
 
@@ -47,6 +48,7 @@ pub(crate) struct Guard<S> {
     stream: S,
     bounds: HeadBounds,
     refused: Arc<Refused>,
+    activity: Arc<Activity>,
     /// Heads that were let through or replaced.
     heads: u64,
     /// Read from the socket and not yet handed on.
@@ -73,11 +75,12 @@ enum Place {
 }
 
 impl<S: AsyncRead + Unpin> Guard<S> {
-    pub(crate) fn new(stream: S, bounds: HeadBounds, refused: Arc<Refused>) -> Self {
+    pub(crate) fn new(stream: S, bounds: HeadBounds, refused: Arc<Refused>, activity: Arc<Activity>) -> Self {
         Self {
             stream,
             bounds,
             refused,
+            activity,
             heads: 0,
             buffer: BytesMut::new(),
             released: 0,
@@ -110,6 +113,8 @@ impl<S: AsyncRead + Unpin> Guard<S> {
                     }
                     Err(_) => self.place = Place::Broken,
                 },
+                // One request at a time: see `poll_end`.
+                Place::Head if self.released > 0 => return,
                 Place::Head => {
                     if !self.judge_head() {
                         return;
@@ -184,6 +189,21 @@ impl<S: AsyncRead + Unpin> Guard<S> {
                 return Poll::Ready(Ok(true));
             }
         }
+        self.poll_socket(cx)
+    }
+
+    /// While a request is under way, further ones wait here: the library would look for the client's end no more once it has
+    /// bytes of them, and a client that left would hold its stream (threat M25).
+    fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while self.buffer.len() < self.bounds.bytes {
+            if !ready!(self.poll_socket(cx))? {
+                return Poll::Ready(Ok(()));
+            }
+        }
+        Poll::Pending // the activity wakes
+    }
+
+    fn poll_socket(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
         let mut space = [0; READ_BYTES];
         let mut read = ReadBuf::new(&mut space);
         ready!(Pin::new(&mut self.stream).poll_read(cx, &mut read))?;
@@ -209,6 +229,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for Guard<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, out: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
         while this.released == 0 {
+            if matches!(this.place, Place::Head) && !this.activity.is_idle(cx) {
+                return this.poll_end(cx);
+            }
             this.judge();
             if this.released > 0 {
                 break;
@@ -272,7 +295,7 @@ mod tests {
     fn guarded() -> (DuplexStream, Guard<DuplexStream>, Arc<Refused>) {
         let (client, server) = tokio::io::duplex(1 << 20);
         let refused = Arc::new(Refused::default());
-        (client, Guard::new(server, BOUNDS, Arc::clone(&refused)), refused)
+        (client, Guard::new(server, BOUNDS, Arc::clone(&refused), Activity::new()), refused)
     }
 
     async fn read_all(guard: &mut Guard<DuplexStream>, length: usize) -> Vec<u8> {

@@ -95,12 +95,14 @@ impl<'a> Fields<'a> {
         // RFC 9112 §5.1: no blank before the colon; §5.2: a line that begins with one is a fold, refused.
         let colon = line.iter().position(|&b| b == b':').ok_or(Fault::Syntax)?;
         let (name, value) = line.split_at_checked(colon).ok_or(Fault::Syntax)?;
-        let value = value.get(1..).unwrap_or_default().trim_ascii();
+        let value = value.get(1..).unwrap_or_default();
+        // RFC 9112 §5: blanks around a value are SP and HTAB; a form feed is a control character like the others.
         let value_is_clean = value.iter().all(|&b| b == b'\t' || (b >= b' ' && b != 0x7f));
         let name = HeaderName::from_bytes(name).map_err(|_| Fault::Syntax)?;
         if !value_is_clean {
             return Err(Fault::Syntax);
         }
+        let value = value.trim_ascii();
         match name {
             http::header::HOST => once(&mut self.host, value, Fault::Host),
             http::header::CONTENT_LENGTH => once(&mut self.length, parse_length(value)?, Fault::Framing),
@@ -177,6 +179,7 @@ mod tests {
             "",
             "xchunked",
             "chunked\x0b",
+            "chunked\x0c",
         ] {
             assert!(judged(&format!("Transfer-Encoding: {coding}\r\n")).is_err(), "{coding:?}");
         }
@@ -195,6 +198,8 @@ mod tests {
             "a: b\nc: d\r\n",
             "a: \0\r\n",
             "a: \x7f\r\n",
+            "a: b\x0c\r\n",
+            "Content-Length: \x0c1\r\n",
             "é: b\r\n",
         ];
         for line in bad {

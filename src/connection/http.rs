@@ -72,8 +72,8 @@ impl Connections {
     {
         let refused = Arc::new(Refused::default());
         let bounds = HeadBounds { bytes: self.limits.header_bytes, time: self.limits.header_timeout };
-        let guard = Guard::new(stream, bounds, Arc::clone(&refused));
         let activity = Activity::new();
+        let guard = Guard::new(stream, bounds, Arc::clone(&refused), Arc::clone(&activity));
         let (this, begun, place) = (Arc::clone(self), Arc::clone(&activity), AtomicU64::new(0));
         let service = service_fn(move |request| {
             let fault = refused.at(place.fetch_add(1, Ordering::Relaxed));

@@ -19,24 +19,36 @@ pub(crate) struct EndpointRewriter {
     public_path: String,
     /// `None` once the first event has passed.
     held: Option<BytesMut>,
+    /// The begin of the line that is passing since then.
+    line: Vec<u8>,
 }
 
 impl EndpointRewriter {
     /// `stream` is where the event stream was opened, `messages` the only place that may be announced.
     pub(crate) fn new(stream: &Uri, messages: &Uri, public_path: String) -> Option<Self> {
         let parse = |uri: &Uri| url::Url::parse(&uri.to_string()).ok();
-        Some(Self { stream: parse(stream)?, messages: parse(messages)?, public_path, held: Some(BytesMut::new()) })
+        Some(Self {
+            stream: parse(stream)?,
+            messages: parse(messages)?,
+            public_path,
+            held: Some(BytesMut::new()),
+            line: Vec::new(),
+        })
     }
 
     /// Takes what came, gives what may go on (perhaps nothing yet).
     pub(crate) fn feed(&mut self, data: Bytes) -> Result<Bytes, RelayError> {
-        let Some(mut held) = self.held.take() else { return Ok(data) };
+        let Some(mut held) = self.held.take() else {
+            self.watch(&data)?;
+            return Ok(data);
+        };
         held.extend_from_slice(&data);
         let mut passed = BytesMut::new();
         while let Some(end) = end_of_event(&held) {
             let event = held.split_to(end);
             if let Some(rewritten) = self.rewrite(&event)? {
                 passed.extend_from_slice(rewritten.as_bytes());
+                self.watch(&held)?;
                 passed.unsplit(held);
                 return Ok(passed.freeze());
             }
@@ -49,13 +61,29 @@ impl EndpointRewriter {
         Ok(passed.freeze())
     }
 
+    /// Clients obey a later endpoint event too, and honest servers send none: a stream with one ends before it takes effect.
+    fn watch(&mut self, data: &[u8]) -> Result<(), RelayError> {
+        for &byte in data {
+            match byte {
+                b'\n' | b'\r' if matches!(self.line.as_slice(), b"event: endpoint" | b"event:endpoint") => {
+                    return Err(RelayError::ForeignEndpoint);
+                }
+                b'\n' | b'\r' => self.line.clear(),
+                _ if self.line.len() <= b"event: endpoint".len() => self.line.push(byte),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
     /// The event with its data rewritten; `None` when it is no endpoint event.
     fn rewrite(&self, event: &[u8]) -> Result<Option<String>, RelayError> {
         let text = std::str::from_utf8(event).map_err(|_| RelayError::ForeignEndpoint)?;
+        // As clients read it: a byte order mark is skipped, a carriage return alone ends a line, the last field of a name counts.
+        let lines = text.strip_prefix('\u{feff}').unwrap_or(text).split(['\r', '\n']);
         let field = |name: &str| {
-            text.lines()
-                .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))
-                .map(|value| value.strip_prefix(' ').unwrap_or(value))
+            let mut values = lines.clone().filter_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+            values.next_back().map(|value| value.strip_prefix(' ').unwrap_or(value))
         };
         if field("event") != Some("endpoint") {
             return Ok(None);
@@ -70,10 +98,22 @@ impl EndpointRewriter {
     }
 }
 
-/// Where the first event ends: after an empty line, in any of the three line endings.
+/// Where the first event ends: after an empty line, in any mixture of the three line endings.
 fn end_of_event(bytes: &[u8]) -> Option<usize> {
-    let ends = [&b"\n\n"[..], b"\r\n\r\n", b"\r\r"];
-    ends.iter().filter_map(|end| Some(bytes.windows(end.len()).position(|window| window == *end)? + end.len())).min()
+    let mut line_is_empty = true;
+    let mut before = 0;
+    for (at, &byte) in bytes.iter().enumerate() {
+        match byte {
+            b'\n' if before == b'\r' => {} // the second half of one line end
+            b'\n' | b'\r' if line_is_empty => {
+                let is_pair = byte == b'\r' && bytes.get(at + 1) == Some(&b'\n');
+                return Some(at + 1 + usize::from(is_pair));
+            }
+            _ => line_is_empty = matches!(byte, b'\n' | b'\r'),
+        }
+        before = byte;
+    }
+    None
 }
 
 #[cfg(test)]
@@ -113,6 +153,37 @@ mod tests {
             let event = format!("event: endpoint\r\ndata: {data}\r\n\r\n");
             assert_eq!(rewriter().feed(event.into()), Err(RelayError::ForeignEndpoint), "{data}");
         }
+    }
+
+    #[test]
+    fn an_endpoint_elsewhere_is_seen_in_every_spelling_that_clients_read() {
+        for event in [
+            "\u{feff}event: endpoint\ndata: https://evil.example/\n\n",
+            "event: endpoint\rdata: https://evil.example/\r\r",
+            "event: message\nevent: endpoint\ndata: https://evil.example/\n\n",
+            "event: message\ndata: x\n\r\nevent: endpoint\ndata: https://evil.example/\n\n",
+            "event: message\r\ndata: x\r\n\revent: endpoint\ndata: https://evil.example/\n\n",
+            "event: endpoint\ndata: /message\ndata: https://evil.example/\n\n",
+        ] {
+            assert_eq!(rewriter().feed(event.into()), Err(RelayError::ForeignEndpoint), "{event:?}");
+            let mut dripping = rewriter();
+            let fed = event.bytes().map(|byte| dripping.feed(Bytes::copy_from_slice(&[byte])));
+            assert!(fed.last().unwrap().is_err(), "{event:?}");
+        }
+    }
+
+    #[test]
+    fn a_second_endpoint_ends_the_stream_whatever_the_pieces() {
+        let first = "event: endpoint\ndata: /message\n\n";
+        for later in ["event: endpoint\ndata: https://evil.example/\n\n", "data: 1\r\revent:endpoint\rdata: /x\r\r"] {
+            assert_eq!(rewriter().feed([first, later].concat().into()), Err(RelayError::ForeignEndpoint), "{later:?}");
+            let mut dripping = rewriter();
+            dripping.feed(first.into()).unwrap();
+            let mut fed = later.bytes().map(|byte| dripping.feed(Bytes::copy_from_slice(&[byte])));
+            assert!(fed.any(|fed| fed == Err(RelayError::ForeignEndpoint)), "{later:?}");
+        }
+        let harmless = "event: endpoints\ndata: event: endpoint\nxevent: endpoint\nevent:  endpoint\n\n";
+        assert!(rewriter().feed([first, harmless].concat().into()).is_ok());
     }
 
     #[test]

@@ -110,14 +110,10 @@ impl UpstreamClient {
 
     /// Sends, and waits for the head. Whatever the client's body did wrong is the client's fault, not the upstream's.
     async fn send(&self, mut request: Request<Upload>, upload: &UploadState) -> Result<Response<Incoming>, Outcome> {
-        let too_late = async {
-            upload.sent().await;
-            tokio::time::sleep(self.timeouts.response).await;
-        };
         let connection = capture_connection(&mut request);
         let answer = tokio::select! {
             answer = self.client.request(request) => answer,
-            () = too_late => return Err(Outcome::Failed(UpstreamFailure::ResponseTimeout, None)),
+            () = upload.overdue(self.timeouts.response) => return Err(Outcome::Failed(UpstreamFailure::ResponseTimeout, None)),
         };
         if answer.as_ref().is_ok_and(is_ambiguous) {
             // Threat F16: whoever writes such answers may have written more than one reading of this one.
@@ -165,6 +161,12 @@ pub(crate) async fn forward(
     };
     audit.upstream_answered();
     refuse_unusable(response.status(), audit)?;
+    // An endpoint event that cannot be read cannot be judged.
+    let is_coded = response.headers().contains_key(header::CONTENT_ENCODING);
+    if is_coded && upstream.messages.is_some() && is_event_stream(response.headers()) {
+        audit.detail("the upstream encoded an event stream that must be read");
+        return Err(Rejection::Upstream(UpstreamFailure::Protocol));
+    }
     Ok(relay(route, permit, slot, response, method, public_path, around.ending))
 }
 

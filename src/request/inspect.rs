@@ -47,8 +47,11 @@ fn is_json_media_type(text: &str) -> bool {
     is_json
         && parts.all(|parameter| {
             let Some((name, value)) = parameter.split_once('=') else { return parameter.is_empty() };
-            // RFC 9110 §8.3.2: a parameter's value may be quoted; parameters other than charset say nothing here.
-            !name.eq_ignore_ascii_case("charset") || value.trim_matches('"').eq_ignore_ascii_case("utf-8")
+            // RFC 9110 §8.3.2: a parameter's value may be quoted; parameters other than charset say nothing here. Some readers
+            // take `charset =` and `charset*=` (RFC 2231) for charset too.
+            let says_charset = name.get(.."charset".len()).is_some_and(|begin| begin.eq_ignore_ascii_case("charset"));
+            let is_utf_8 = value.trim_matches('"').eq_ignore_ascii_case("utf-8");
+            !says_charset || (name.len() == "charset".len() && is_utf_8)
         })
 }
 
@@ -74,6 +77,10 @@ mod tests {
             "application/json; charset=utf-16",
             "application/jsonx",
             "text/json",
+            "application/json; charset =utf-16",
+            "application/json; charset= utf-16",
+            "application/json; charset*=utf-16''x",
+            "application/json; charset*0=utf-16",
         ];
         for text in bad {
             assert!(!is_json_media_type(text), "{text}");

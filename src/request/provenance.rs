@@ -82,8 +82,9 @@ fn said_by_proxies(headers: &HeaderMap) -> (Vec<IpAddr>, Option<String>) {
 }
 
 fn list(headers: &HeaderMap, name: &HeaderName) -> Vec<String> {
-    let values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
-    values.flat_map(|value| value.split(',')).map(|part| part.trim().to_owned()).collect()
+    // What is no ASCII stays an element that cannot be read: it must not hide those that trusted proxies wrote behind it.
+    let values = headers.get_all(name).iter().map(|value| String::from_utf8_lossy(value.as_bytes()));
+    values.flat_map(|value| value.split(',').map(|part| part.trim().to_owned()).collect::<Vec<_>>()).collect()
 }
 
 /// A parameter of one `Forwarded` element.
@@ -158,6 +159,15 @@ mod tests {
             see("10.0.0.1", &[("x-forwarded-for", "1.1.1.1, unknown, 10.0.0.2")]).client,
             "10.0.0.2".parse::<IpAddr>().unwrap()
         );
+    }
+
+    #[test]
+    fn bytes_beyond_ascii_hide_nothing_that_a_proxy_wrote() {
+        let mut headers = HeaderMap::new();
+        headers.insert(X_FORWARDED_FOR, HeaderValue::from_bytes(b"\xff, 192.0.2.1").unwrap());
+        let peer = Peer { address: "10.0.0.1:9".parse().unwrap(), secure: false, server_name: None };
+        let seen = provenance(&peer, &headers, &["10.0.0.0/8".parse().unwrap()]);
+        assert_eq!((seen.client, seen.hops), ("192.0.2.1".parse().unwrap(), addresses(&["192.0.2.1"])));
     }
 
     #[test]

@@ -72,7 +72,9 @@ impl Routes {
         }
         // RFC 9112 §3.2.2, RFC 9113 §8.3.1: a target may name its scheme; over TLS there is but one.
         let scheme_fits = |scheme: &str| scheme == "https" || (scheme == "http" && !peer.secure);
-        if !request.uri.scheme_str().is_none_or(scheme_fits) {
+        // RFC 9112 §3.2.3: an authority alone is the target of CONNECT only.
+        let is_authority_form = request.uri.scheme().is_none() && request.uri.authority().is_some();
+        if is_authority_form || !request.uri.scheme_str().is_none_or(scheme_fits) {
             return Err(Rejection::NoRoute { reason: "route.form" });
         }
         let addressed = self.addressed(peer, request)?;

@@ -5,7 +5,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -30,6 +30,10 @@ pub(crate) struct UploadError;
 pub(crate) struct UploadState {
     outcome: AtomicU8,
     done: Notify,
+    /// Frames that the upstream's connection has taken.
+    taken: AtomicU64,
+    /// It asks for more than the client has sent.
+    starved: AtomicBool,
 }
 
 const UNDER_WAY: u8 = 0;
@@ -49,8 +53,21 @@ impl UploadState {
         }
     }
 
+    /// Waits until the upstream has let this time pass: without taking more of a body that is there, or after all of it.
+    pub(crate) async fn overdue(&self, patience: Duration) {
+        loop {
+            let taken = self.taken.load(Ordering::Acquire);
+            if tokio::time::timeout(patience, self.sent()).await.is_ok() {
+                return tokio::time::sleep(patience).await;
+            }
+            if !self.starved.load(Ordering::Acquire) && taken == self.taken.load(Ordering::Acquire) {
+                return;
+            }
+        }
+    }
+
     /// Waits until the whole body has been handed to the upstream's connection.
-    pub(crate) async fn sent(&self) {
+    async fn sent(&self) {
         while self.outcome.load(Ordering::Acquire) == UNDER_WAY {
             self.done.notified().await;
         }
@@ -139,6 +156,7 @@ impl Body for Upload {
         loop {
             let Some(incoming) = &mut this.incoming else { return Poll::Ready(None) };
             let Poll::Ready(next) = Pin::new(&mut *incoming).poll_frame(cx) else {
+                this.state.starved.store(true, Ordering::Release);
                 std::task::ready!(this.wait.poll_over(this.patience, cx));
                 return this.fail(TOO_SLOW);
             };
@@ -155,6 +173,8 @@ impl Body for Upload {
                     let ended = incoming.is_end_stream();
                     let Some(left) = this.left.checked_sub(data.len() as u64) else { return this.fail(TOO_LARGE) };
                     this.left = left;
+                    this.state.taken.fetch_add(1, Ordering::Release);
+                    this.state.starved.store(false, Ordering::Release);
                     if ended {
                         this.state.set(SENT); // a body of known length is not polled past its end
                     }

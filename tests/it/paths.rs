@@ -256,3 +256,15 @@ async fn resource_at_the_root_of_its_host_is_a_route() {
     let reply = gateway.client().bearer(&mint).post("/notes/mcp").await;
     reply.assert_refused(404, "not_found", "route.none | route.path").await;
 }
+
+#[tokio::test]
+async fn p7_authority_form_is_no_root_path() {
+    let changes = r#"routes = [{ name = "notes", resource = "https://mcp.example.com" }]"#;
+    let (issuer, upstream, gateway) = start_with(changes).await;
+    for target in ["mcp.example.com:443", "mcp.example.com"] {
+        let client = gateway.client().bearer(issuer.mint_for("https://mcp.example.com"));
+        let reply = gateway.connect().await.exchange(client.text("POST", target)).await;
+        reply.assert_refused(404, "not_found", "route.form").await;
+    }
+    assert!(upstream.received().is_empty());
+}

@@ -82,6 +82,38 @@ async fn m25_client_that_leaves_a_stream_is_felt_upstream_within_a_second() {
 }
 
 #[tokio::test]
+async fn m25_client_that_leaves_is_felt_behind_a_further_request() {
+    let (issuer, mut upstream, gateway) = start().await;
+    upstream.streams();
+    let text = gateway.client().bearer(issuer.mint()).text("POST", PATH);
+    for further in [&text[..], &text[..20]] {
+        let mut connection = gateway.connect().await;
+        connection.write(&text).await;
+        let stream = upstream.stream().await;
+        connection.write(further).await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        drop(connection);
+        stream.gone().await;
+    }
+}
+
+#[tokio::test]
+async fn requests_behind_a_stream_wait_for_its_end() {
+    let (issuer, mut upstream, gateway) = start_with("listen.limits = { header_timeout = \"100ms\" }").await;
+    upstream.streams();
+    let text = gateway.client().bearer(issuer.mint()).text("POST", PATH);
+    let mut connection = gateway.connect().await;
+    connection.write(text.repeat(40)).await;
+    for _ in 0..40 {
+        let stream = upstream.stream().await;
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        stream.send("data: 1\n\n").await;
+        stream.end().await;
+        assert_eq!(connection.reply().await.text(), "data: 1\n\n");
+    }
+}
+
+#[tokio::test]
 async fn m25_client_that_leaves_before_the_answer_is_felt_upstream() {
     let (issuer, upstream, gateway) = start().await;
     upstream.never_answers();
@@ -223,4 +255,15 @@ async fn messages_of_the_older_transport_go_to_their_own_place() {
     let reply = gateway.client().bearer(issuer.mint()).post("/notes/mcp?session=1").await;
     assert_eq!(reply.status(), 202);
     assert_eq!(upstream.received().last().unwrap().target, "/messages?session=1");
+}
+
+#[tokio::test]
+async fn encoded_stream_of_the_older_transport_gets_502() {
+    let (issuer, upstream) = (Issuer::start().await, Upstream::start().await);
+    let changes =
+        format!(r#"routes = [{{ name = "notes", upstream_messages = "http://{}/messages" }}]"#, upstream.authority());
+    let gateway = Gateway::start_with(&issuer, &upstream, &changes).await;
+    upstream.answers_with(200, &[("content-type", "text/event-stream"), ("content-encoding", "deflate")], "x");
+    let reply = gateway.client().bearer(issuer.mint()).get(PATH).await;
+    reply.assert_failed(502, "bad_gateway", "upstream.protocol").await;
 }

@@ -310,3 +310,26 @@ async fn slow_plain_connection_does_not_hold_up_others() {
     }
     gateway.accepts("beside them", issuer.mint()).await;
 }
+
+#[tokio::test]
+async fn d24_upstream_that_takes_no_body_gets_504() {
+    let (issuer, upstream) = (Issuer::start().await, Upstream::start().await);
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4096).unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let deaf = socket.listen(8).unwrap();
+    let changes = format!(
+        "listen.limits = {{ body_bytes = \"32MiB\" }}\n\
+         routes = [{{ name = \"notes\", upstream = \"http://{}/mcp\", timeouts = {{ response = \"400ms\" }} }}]",
+        deaf.local_addr().unwrap()
+    );
+    let gateway = Gateway::start_with(&issuer, &upstream, &changes).await;
+    let start = Instant::now();
+    let client = gateway.client().bearer(issuer.mint()).body(vec![b' '; 16 << 20]);
+    let mut connection = client.connect_http2().await;
+    let call = connection.send(&client, "POST", PATH);
+    let reply = tokio::time::timeout(2 * SOON, call).await.expect("an answer");
+    assert_eq!(reply.status(), 504);
+    assert_eq!(reply.log().await.text("reason"), "upstream.timeout");
+    assert!((Duration::from_millis(350)..2 * SOON).contains(&start.elapsed()), "{:?}", start.elapsed());
+}
