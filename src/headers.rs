@@ -3,6 +3,7 @@
 //! Remove first, set last (threat rule 5): nothing that a client or an upstream nominates can touch what is set here.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::net::IpAddr;
 
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
@@ -95,9 +96,8 @@ fn without(headers: &HeaderMap, unwanted: &[&str]) -> HeaderMap {
     let nominated = nominated(headers);
     let mut kept = HeaderMap::with_capacity(headers.len() + ROOM_FOR_OURS);
     for name in headers.keys() {
-        let ends_here = HOP_BY_HOP.contains(&name.as_str())
-            || nominated.iter().any(|nominated| nominated == name.as_str())
-            || is_any(name, unwanted);
+        let ends_here =
+            HOP_BY_HOP.contains(&name.as_str()) || nominated.contains(name.as_str()) || is_any(name, unwanted);
         if !ends_here {
             headers.get_all(name).iter().for_each(|value| {
                 kept.append(name, value.clone());
@@ -111,10 +111,20 @@ fn without(headers: &HeaderMap, unwanted: &[&str]) -> HeaderMap {
 const ROOM_FOR_OURS: usize = 16;
 
 /// Fields that `Connection` nominates (RFC 9110 §7.6.1), lower case.
-fn nominated(headers: &HeaderMap) -> Vec<String> {
+fn nominated(headers: &HeaderMap) -> HashSet<String> {
     let values = headers.get_all(header::CONNECTION).iter();
     let names = values.flat_map(|value| value.as_bytes().split(|&b| b == b','));
     names.map(|name| String::from_utf8_lossy(name.trim_ascii()).to_ascii_lowercase()).collect()
+}
+
+/// Removes a field in every spelling that a server could take for it.
+pub fn remove_spellings(headers: &mut HeaderMap, field: &HeaderName) {
+    let plain = spelled_plainly(field.as_str());
+    let alike: Vec<HeaderName> =
+        headers.keys().filter(|name| spelled_plainly(name.as_str()) == plain).cloned().collect();
+    for name in alike {
+        headers.remove(name);
+    }
 }
 
 fn is_any(name: &HeaderName, unwanted: &[&str]) -> bool {
@@ -210,6 +220,13 @@ mod tests {
         let kept = for_upstream(&headers);
         assert_eq!(kept.get_all("accept").iter().collect::<Vec<_>>(), ["a", "b"]);
         assert_eq!((kept.len(), &kept["mcp-param-a_b"]), (3, &HeaderValue::from_static("kept")));
+    }
+
+    #[test]
+    fn a_field_is_removed_in_every_spelling_and_nothing_else() {
+        let mut headers = map(&[("x-api-key", "1"), ("x_api_key", "2"), ("X.Api-Key", "3"), ("x-api-key-id", "4")]);
+        remove_spellings(&mut headers, &HeaderName::from_static("x-api-key"));
+        assert_eq!(headers, map(&[("x-api-key-id", "4")]));
     }
 
     #[test]

@@ -166,6 +166,7 @@ impl<S: AsyncRead + Unpin> Guard<S> {
     fn skip_empty_lines(&mut self) {
         while self.released == 0 && self.buffer.starts_with(b"\r\n") {
             self.buffer.advance(2);
+            self.timer = None;
         }
     }
 

@@ -3,13 +3,15 @@
 //! hyper drops `Content-Length` beside `Transfer-Encoding`, takes `gzip, chunked` as chunked, and does not look at `Host`:
 //! after it, nobody can tell that a request could be read in two ways. So the bytes are judged first, and strictly.
 
-use http::{HeaderName, Method, Uri};
+use http::{HeaderName, Method, Request, Uri};
 
 use crate::config::resource::split_authority;
 use crate::request::reject::Fault;
 
-/// Longest request line (threats: target 8 KiB, and its method and version).
-pub(crate) const MAX_REQUEST_LINE_BYTES: usize = 8 * 1024 + 64;
+/// Longest target (threats, limits).
+const MAX_TARGET_BYTES: usize = 8 * 1024;
+/// Longest request line: a target, and its method and version.
+pub(crate) const MAX_REQUEST_LINE_BYTES: usize = MAX_TARGET_BYTES + 64;
 /// Most fields in one head.
 pub(crate) const MAX_FIELDS: usize = 100;
 /// Digits of a length that cannot overflow: 10^18 is under 2^63.
@@ -37,6 +39,16 @@ pub(crate) fn judge(head: &[u8]) -> Result<Framing, Fault> {
         fields.take(line?)?;
     }
     fields.judge(is_1_1)
+}
+
+/// The bounds of [`judge`] for a head that came decoded (HTTP/2): there framing has one reading, but fields and target have no limit of
+/// their own.
+pub(crate) fn judge_decoded<B>(request: &Request<B>) -> Result<(), Fault> {
+    let target = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
+    if target > MAX_TARGET_BYTES {
+        return Err(Fault::TargetSize);
+    }
+    if request.headers().len() > MAX_FIELDS { Err(Fault::HeadSize) } else { Ok(()) }
 }
 
 /// Lines that end with CRLF and nothing else; a bare CR, a bare LF or a NUL anywhere is a fault.
@@ -233,6 +245,17 @@ mod tests {
         for version in ["HTTP/9.9", "HTTP/2.0", "HTTP/1.2", "HTTP/1"] {
             assert_eq!(judge(format!("GET / {version}\r\nHost: h\r\n\r\n").as_bytes()), Err(Fault::Version));
         }
+    }
+
+    #[test]
+    fn d10_decoded_heads_have_the_same_bounds() {
+        let request = |path: usize, fields: usize| {
+            let uri = format!("https://h/{}", "a".repeat(path));
+            (0..fields).fold(Request::get(uri), |request, at| request.header(format!("x-{at}"), "v")).body(()).unwrap()
+        };
+        assert_eq!(judge_decoded(&request(1, MAX_FIELDS)), Ok(()));
+        assert_eq!(judge_decoded(&request(1, MAX_FIELDS + 1)), Err(Fault::HeadSize));
+        assert_eq!(judge_decoded(&request(MAX_TARGET_BYTES, 1)), Err(Fault::TargetSize));
     }
 
     #[test]

@@ -106,7 +106,10 @@ impl Connections {
         let service = service_fn(move |request: Request<Incoming>| {
             let (this, peer, under_way) = (Arc::clone(&this), peer.clone(), begun.begin());
             async move {
-                let response: Response<ReplyBody> = this.handler.handle(&peer, request).await;
+                let response: Response<ReplyBody> = match super::head::judge_decoded(&request) {
+                    Err(fault) => Handler::fault(&peer, &request, fault),
+                    Ok(()) => this.handler.handle(&peer, request).await,
+                };
                 Ok::<_, Infallible>(response.map(|body| Busy::new(body, under_way)))
             }
         });
@@ -125,31 +128,28 @@ impl Connections {
     /// Until the connection ends, stays idle too long, or the gateway stops.
     async fn converse(&self, connection: impl Conversation, activity: &Activity) {
         let mut connection = std::pin::pin!(connection);
-        let asked_to_end = tokio::select! {
+        tokio::select! {
             ended = connection.as_mut() => return log_end(ended),
-            () = self.stop.cancelled() => None,
-            () = self.idle_for_too_long(activity) => Some(END_TIME),
-        };
+            () = self.stop.cancelled() => {}
+            () = Self::idle_for(self.limits.idle_timeout, activity) => {}
+        }
         connection.as_mut().end_gracefully();
-        let patience = async {
-            match asked_to_end {
-                Some(time) => tokio::time::sleep(time).await,
-                None => self.kill.cancelled().await,
-            }
-        };
+        // A request that came while the end was on its way may finish; afterwards nothing holds the connection.
         tokio::select! {
             ended = connection => log_end(ended),
-            () = patience => {}
+            () = Self::idle_for(END_TIME, activity) => {}
             () = self.kill.cancelled() => {}
         }
     }
 
-    async fn idle_for_too_long(&self, activity: &Activity) {
-        let patience = self.limits.idle_timeout;
+    /// Ready when nothing has been under way for so long, counted from now at the earliest.
+    async fn idle_for(patience: Duration, activity: &Activity) {
+        let asked = tokio::time::Instant::now();
         loop {
             let now = tokio::time::Instant::now();
-            let rest =
-                activity.idle_since().map_or(patience, |since| (since + patience).saturating_duration_since(now));
+            let rest = activity
+                .idle_since()
+                .map_or(patience, |since| (since.max(asked) + patience).saturating_duration_since(now));
             if rest.is_zero() {
                 return;
             }

@@ -4,7 +4,9 @@ use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Request, Version, request::Parts};
 
 use crate::config::IdentityField;
-use crate::headers::{PSEUDONYM, X_REQUEST_ID, for_upstream, forwarded_node, from_ascii, visible, visible_list};
+use crate::headers::{
+    PSEUDONYM, X_REQUEST_ID, for_upstream, forwarded_node, from_ascii, remove_spellings, visible, visible_list,
+};
 use crate::names::{ClientId, Scope, TenantId};
 use crate::token::Identity;
 
@@ -36,6 +38,7 @@ pub(crate) fn outgoing<B>(
     trace::continue_trace(&parts.headers).write(&mut headers);
     headers.insert(X_REQUEST_ID, visible(request_id));
     for (name, value) in &route.config.upstream.headers {
+        remove_spellings(&mut headers, name);
         headers.insert(name, value.clone());
     }
 
