@@ -84,7 +84,7 @@ impl Authority {
         let wanted = InvalidResource("must be a host name or address with an optional port, without user information");
         let (host, port) = split_authority(text).ok_or(wanted)?;
         let default = if secure { HTTPS_PORT } else { HTTP_PORT };
-        let host = Pattern::parse(&host.to_ascii_lowercase().replace("{TENANT}", TENANT), '.')?;
+        let host = Pattern::parse(&host.to_ascii_lowercase(), '.')?;
         if let Pattern::Around { before, after } = &host
             && (!before.is_empty() || after.is_empty())
         {

@@ -1,13 +1,13 @@
 //! The accept loop: connection caps, back-off when the system has no more to give.
 
-use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::request::counted::{Counted, Place};
 use crate::request::provenance::network_of;
 
 use super::Connections;
@@ -19,47 +19,26 @@ const ACCEPT_BACK_OFF: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub(crate) struct Caps {
     all: Arc<Semaphore>,
-    per_address: usize,
-    open: Arc<Mutex<HashMap<IpAddr, usize>>>,
+    per_address: Counted<IpAddr>,
 }
 
 /// One counted connection.
 #[derive(Debug)]
 pub(crate) struct Slot {
-    address: IpAddr,
-    open: Arc<Mutex<HashMap<IpAddr, usize>>>,
+    _address: Place<IpAddr>,
     _all: OwnedSemaphorePermit,
 }
 
 impl Caps {
     pub(crate) fn new(all: usize, per_address: usize) -> Self {
         let all = Arc::new(Semaphore::new(all.min(Semaphore::MAX_PERMITS)));
-        Self { all, per_address, open: Arc::default() }
+        Self { all, per_address: Counted::new(per_address) }
     }
 
     /// A place for a connection from this address (IPv6: its /64), if there is one.
     pub(crate) fn take(&self, address: IpAddr) -> Option<Slot> {
         let all = Arc::clone(&self.all).try_acquire_owned().ok()?;
-        let address = network_of(address);
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = open.entry(address).or_insert(0);
-        if *count >= self.per_address {
-            return None;
-        }
-        *count += 1;
-        Some(Slot { address, open: Arc::clone(&self.open), _all: all })
-    }
-}
-
-impl Drop for Slot {
-    fn drop(&mut self) {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = open.get_mut(&self.address) {
-            *count -= 1;
-            if *count == 0 {
-                open.remove(&self.address);
-            }
-        }
+        Some(Slot { _address: self.per_address.take(network_of(address))?, _all: all })
     }
 }
 
@@ -108,6 +87,6 @@ mod tests {
         assert!(caps.take(address("192.0.2.2")).is_none(), "three in all");
         drop((held, other));
         assert!(caps.take(address("2001:db8::3")).is_some());
-        assert!(caps.open.lock().unwrap().is_empty(), "nothing is remembered of the gone");
+        assert!(caps.per_address.is_empty(), "nothing is remembered of the gone");
     }
 }

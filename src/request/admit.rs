@@ -1,9 +1,8 @@
 //! Identity + quotas → [`Admission`]: within its rates, its open streams counted.
 
-use std::collections::HashMap;
 use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 use std::num::NonZeroU32;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use governor::clock::{Clock, DefaultClock};
@@ -15,6 +14,7 @@ use crate::config::{Limit, LimitKey, Quota as QuotaRule};
 use crate::token::Identity;
 
 use super::authorize::Entitled;
+use super::counted::{Counted, Place};
 use super::gcra::BoundedStore;
 use super::reject::{Rejection, whole_seconds};
 
@@ -32,7 +32,7 @@ const RATELIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy")
 #[derive(Debug)]
 pub(crate) struct Admission {
     entitled: Entitled,
-    _streams: Vec<StreamPermit>,
+    _streams: Vec<Place<u64>>,
 }
 
 impl Admission {
@@ -106,7 +106,7 @@ impl RouteLimits {
         fields.policy.clone_from(&self.policy);
         self.charge(entitled.identity(), fields)?;
         let permits =
-            self.streams.iter().map(|streams| streams.take(self.hasher.key(&streams.per, entitled.identity())));
+            self.streams.iter().map(|streams| streams.open.take(self.hasher.key(&streams.per, entitled.identity())));
         let streams = permits.collect::<Option<_>>().ok_or(Rejection::StreamLimit { retry_after: STREAM_RETRY })?;
         Ok(Admission { entitled, _streams: streams })
     }
@@ -164,45 +164,15 @@ impl KeyHasher {
     }
 }
 
-/// Open streams by key. Entries live only as long as one of their streams, so connections bound the map.
+/// Open streams by key; connections bound them.
 #[derive(Debug)]
 struct Streams {
     per: Vec<LimitKey>,
-    most: NonZeroU32,
-    open: Arc<Mutex<HashMap<u64, u32>>>,
-}
-
-/// One open stream; gone with the response body.
-#[derive(Debug)]
-struct StreamPermit {
-    key: u64,
-    open: Arc<Mutex<HashMap<u64, u32>>>,
+    open: Counted<u64>,
 }
 
 impl Streams {
     fn new(per: Vec<LimitKey>, most: NonZeroU32) -> Self {
-        Self { per, most, open: Arc::default() }
-    }
-
-    fn take(&self, key: u64) -> Option<StreamPermit> {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = open.entry(key).or_insert(0);
-        if *count >= self.most.get() {
-            return None;
-        }
-        *count += 1;
-        Some(StreamPermit { key, open: Arc::clone(&self.open) })
-    }
-}
-
-impl Drop for StreamPermit {
-    fn drop(&mut self) {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = open.get_mut(&self.key) {
-            *count -= 1;
-            if *count == 0 {
-                open.remove(&self.key);
-            }
-        }
+        Self { per, open: Counted::new(usize::try_from(most.get()).unwrap_or(usize::MAX)) }
     }
 }

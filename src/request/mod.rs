@@ -7,6 +7,7 @@ mod authorize;
 pub(crate) mod body;
 mod connect;
 mod cors;
+pub(crate) mod counted;
 mod drain;
 mod endpoint;
 mod failures;
