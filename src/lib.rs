@@ -12,6 +12,12 @@ pub mod connection;
 
 mod request;
 
+pub mod policy;
+
+pub mod session;
+
+pub mod mcp;
+
 pub mod token;
 
 pub mod keys;

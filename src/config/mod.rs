@@ -10,6 +10,7 @@ pub mod resource;
 #[cfg(test)]
 mod tests;
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
@@ -18,7 +19,7 @@ use std::time::Duration;
 use http::{HeaderName, HeaderValue, Uri};
 use ipnet::IpNet;
 
-use crate::names::{Issuer, RouteName, Scope, TenantId};
+use crate::names::{ClientId, Issuer, RouteName, Scope, Subject, TenantId};
 pub use error::ConfigError;
 pub use profile::{ClaimPath, ClaimRules};
 use read::expand::Sources;
@@ -35,8 +36,20 @@ pub struct Config {
     pub log: Log,
     /// The authorization servers whose tokens are believed; never empty.
     pub issuers: Vec<IssuerConfig>,
+    /// The keys that seal legacy session ids: the first seals, all open. Empty: one is made at start.
+    pub session_keys: Vec<SessionKey>,
     /// The protected MCP servers; never empty.
     pub routes: Vec<RouteConfig>,
+}
+
+/// A secret of 256 bits that seals session ids; replicas share it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SessionKey(pub [u8; 32]);
+
+impl fmt::Debug for SessionKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SessionKey(…)")
+    }
 }
 
 impl Config {
@@ -243,7 +256,68 @@ pub struct RouteConfig {
     pub limits: Vec<Limit>,
     /// What the metadata document says besides the fixed members.
     pub metadata: Metadata,
+    /// True: clients of 2025-03-26 may send arrays of messages.
+    pub batches: bool,
+    /// What who may do, operation by operation.
+    pub policy: PolicyConfig,
 }
+
+/// `[routes.policy]`: ordered rules; the first that matches decides.
+#[derive(Debug, Clone)]
+pub struct PolicyConfig {
+    /// What happens when no rule matches; must be written down as soon as there are rules.
+    pub default: Effect,
+    /// A scope, and those that it grants as well. Transitive; without cycles.
+    pub implies: Vec<(Scope, Vec<Scope>)>,
+    /// The rules in their order.
+    pub rules: Vec<Rule>,
+    /// False: the first challenge already asks for every scope that a rule can need, for clients that cannot ask for more later.
+    pub step_up: bool,
+}
+
+/// What happens to an operation that no rule matches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effect {
+    /// It is allowed.
+    Allow,
+    /// It is denied.
+    Deny,
+}
+
+/// One rule. It matches an operation whose method is among `methods` (when there are any) and whose target is among `tools`,
+/// `prompts` or `resources` (when there are any of these). A rule that allows is what the caller must then have; one that
+/// denies matches only callers that fit it.
+#[derive(Debug, Clone)]
+pub struct Rule {
+    /// Where it stands in the file, counted from 1.
+    pub line: usize,
+    /// JSON-RPC methods.
+    pub methods: Vec<Pattern>,
+    /// Names of tools.
+    pub tools: Vec<Pattern>,
+    /// Names of prompts.
+    pub prompts: Vec<Pattern>,
+    /// URIs of resources.
+    pub resources: Vec<Pattern>,
+    /// All of these are needed.
+    pub scopes: Vec<Scope>,
+    /// One of these, when there are any.
+    pub tenants: Vec<TenantId>,
+    /// One of these, when there are any.
+    pub clients: Vec<ClientId>,
+    /// One of these, when there are any.
+    pub subjects: Vec<Subject>,
+    /// Each claim must have one of its texts, or an array with one of them.
+    pub claims: Vec<(ClaimPath, Vec<String>)>,
+    /// True: callers that fit are refused.
+    pub deny: bool,
+    /// What a matching operation costs of every rate limit.
+    pub cost: NonZeroU32,
+}
+
+/// An exact text, or one with `*` for any run of characters. Nothing else is special.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pattern(pub Box<str>);
 
 /// The MCP server behind a route.
 #[derive(Debug)]
@@ -310,7 +384,7 @@ pub struct Limit {
     pub quota: Quota,
 }
 
-/// What a limit counts by. All of it comes from the verified token.
+/// What a limit counts by: facts of the verified token, and the tool that was read from the body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum LimitKey {
     /// The tenant.
@@ -319,6 +393,8 @@ pub enum LimitKey {
     Client,
     /// Issuer and subject.
     Subject,
+    /// The tool that is called; charged once the body has been read, and only then.
+    Tool,
     /// Everybody on the route together.
     Route,
 }

@@ -139,6 +139,7 @@ fn name_of(per: &[LimitKey]) -> String {
         LimitKey::Tenant => "tenant",
         LimitKey::Client => "client",
         LimitKey::Subject => "subject",
+        LimitKey::Tool => "tool",
         LimitKey::Route => "route",
     };
     per.iter().map(name).collect::<Vec<_>>().join("-")
@@ -157,6 +158,7 @@ impl KeyHasher {
                 LimitKey::Tenant => (0u8, identity.tenant()).hash(&mut hasher),
                 LimitKey::Client => (1u8, identity.issuer(), identity.client()).hash(&mut hasher),
                 LimitKey::Subject => (2u8, identity.issuer(), identity.kind(), identity.subject()).hash(&mut hasher),
+                LimitKey::Tool => {} // never without an operation
                 LimitKey::Route => 3u8.hash(&mut hasher),
             }
         }

@@ -7,7 +7,8 @@ use crate::config::{ClaimPath, ClaimRules, TokenRules};
 use crate::names::{ClientId, MAX_PRINCIPAL_BYTES, Scope, Subject, TenantId};
 
 use super::TokenError;
-use super::verify::Kind;
+use super::caller::Kind;
+use super::verify::Expectations;
 
 /// Longest scope list, `jti` or injected claim (threat C15).
 const MAX_CLAIM_BYTES: usize = 4 * 1024;
@@ -23,15 +24,13 @@ pub(super) struct Claims {
     pub(super) scopes: Vec<Scope>,
     pub(super) token_id: Option<Box<str>>,
     pub(super) injected: Vec<(ClaimPath, String)>,
+    pub(super) facts: Vec<(ClaimPath, Vec<String>)>,
 }
 
 impl Claims {
-    /// Reads what the issuer's rules map, and `inject` for the route's headers.
-    pub(super) fn read(
-        payload: &Map<String, Value>,
-        rules: &TokenRules,
-        inject: &[ClaimPath],
-    ) -> Result<Self, TokenError> {
+    /// Reads what the issuer's rules map, what the route injects, and what its policy asks about.
+    pub(super) fn read(payload: &Map<String, Value>, expect: &Expectations) -> Result<Self, TokenError> {
+        let rules = &expect.rules;
         let subject = subject(payload, &rules.claims)?;
         let client = client(payload, rules)?;
         Ok(Self {
@@ -40,7 +39,12 @@ impl Claims {
             client,
             scopes: scopes(payload, &rules.claims)?,
             token_id: token_id(payload, rules)?,
-            injected: injected(payload, inject)?,
+            injected: injected(payload, &expect.claims)?,
+            facts: expect
+                .facts
+                .iter()
+                .map(|path| Ok((path.clone(), texts(payload, path)?)))
+                .collect::<Result<_, _>>()?,
         })
     }
 }
@@ -125,6 +129,24 @@ fn injected(payload: &Map<String, Value>, paths: &[ClaimPath]) -> Result<Vec<(Cl
         }
     }
     Ok(found)
+}
+
+/// What a policy compares: the one text of a string, number or boolean, or each text of an array; of anything else nothing.
+fn texts(payload: &Map<String, Value>, path: &ClaimPath) -> Result<Vec<String>, TokenError> {
+    let scalar = |value: &Value| match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(_) | Value::Bool(_) => Some(value.to_string()),
+        Value::Null | Value::Array(_) | Value::Object(_) => None,
+    };
+    let texts: Vec<String> = match path.find(payload) {
+        Some(Value::Array(items)) => items.iter().filter_map(scalar).collect(),
+        Some(value) => scalar(value).into_iter().collect(),
+        None => Vec::new(),
+    };
+    if texts.iter().map(String::len).sum::<usize>() > MAX_CLAIM_BYTES {
+        return Err(TokenError::ClaimSize);
+    }
+    Ok(texts)
 }
 
 fn as_text(value: &Value) -> Result<Option<String>, TokenError> {

@@ -2,6 +2,7 @@
 
 mod audience;
 pub mod bearer;
+mod caller;
 mod claims;
 mod compact;
 pub mod error;
@@ -13,5 +14,6 @@ pub mod verify;
 #[cfg(test)]
 mod tests;
 
+pub use caller::{Caller, Kind};
 pub use error::{BearerError, TokenError};
 pub use verify::Identity;

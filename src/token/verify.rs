@@ -1,68 +1,28 @@
 //! Token + key + expectations → [`Identity`]. The only place that makes one.
 
+use std::ops::Deref;
+
 use serde_json::{Map, Value};
 
 use crate::config::{Algorithm, ClaimPath, Resource, TenantRule, TokenRules};
 use crate::keys::jwks::{Fingerprint, VerificationKey};
-use crate::names::{ClientId, Issuer, Scope, Subject, TenantId};
+use crate::names::{Issuer, TenantId};
 
+use super::caller::Caller;
 use super::claims::{self, Claims};
 use super::compact::Compact;
 use super::header::Header;
 use super::{TokenError, audience, json, times};
 
-/// A person, or a program that acts for itself (digest §3.1: the two never collide).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Kind {
-    /// A user behind a client.
-    User,
-    /// A client on its own (`sub` is the client).
-    Service,
-}
-
 /// Proves that signature, issuer, audience, type, times and tenant of a token were checked.
 #[derive(Debug)]
 pub struct Identity {
-    issuer: Issuer,
-    tenant: Option<TenantId>,
-    claims: Claims,
+    caller: Caller,
     expires_at: u64,
     key: Fingerprint,
 }
 
 impl Identity {
-    /// `iss`.
-    pub fn issuer(&self) -> &Issuer {
-        &self.issuer
-    }
-    /// `sub`, or the claim the issuer maps.
-    pub fn subject(&self) -> &Subject {
-        &self.claims.subject
-    }
-    /// The OAuth client; `None` only for issuers whose tokens name none.
-    pub fn client(&self) -> Option<&ClientId> {
-        self.claims.client.as_ref()
-    }
-    /// The tenant.
-    pub fn tenant(&self) -> Option<&TenantId> {
-        self.tenant.as_ref()
-    }
-    /// The granted scopes, in the token's order.
-    pub fn scopes(&self) -> &[Scope] {
-        &self.claims.scopes
-    }
-    /// True when every one of these scopes was granted, by exact comparison.
-    pub fn has_all(&self, needed: &[Scope]) -> bool {
-        needed.iter().all(|scope| self.claims.scopes.contains(scope))
-    }
-    /// User or service.
-    pub fn kind(&self) -> Kind {
-        self.claims.kind
-    }
-    /// `jti`.
-    pub fn token_id(&self) -> Option<&str> {
-        self.claims.token_id.as_deref()
-    }
     /// `exp` plus leeway: seconds since 1970 at which the token is refused.
     pub fn expires_at(&self) -> u64 {
         self.expires_at
@@ -71,9 +31,14 @@ impl Identity {
     pub fn key(&self) -> &Fingerprint {
         &self.key
     }
-    /// A further claim that the route injects (strings as they are, numbers and booleans as JSON, string arrays space-joined).
-    pub fn claim(&self, path: &ClaimPath) -> Option<&str> {
-        self.claims.injected.iter().find(|(name, _)| name == path).map(|(_, value)| value.as_str())
+}
+
+/// A proven caller is a caller.
+impl Deref for Identity {
+    type Target = Caller;
+
+    fn deref(&self) -> &Caller {
+        &self.caller
     }
 }
 
@@ -92,6 +57,8 @@ pub struct Expectations {
     pub tenant: TenantRule,
     /// Claims to keep for injection.
     pub claims: Vec<ClaimPath>,
+    /// Claims to keep for the route's policy.
+    pub facts: Vec<ClaimPath>,
 }
 
 /// A token that has been read, and nothing more: nothing in it is believed.
@@ -142,7 +109,7 @@ impl<'a> Unverified<'a> {
         audience::check(&self.payload, expect, tenant)?;
         claims::check_kind_of_token(&self.payload, &expect.rules)?;
         Ok(Checked {
-            claims: Claims::read(&self.payload, &expect.rules, &expect.claims)?,
+            claims: Claims::read(&self.payload, expect)?,
             tenant: check_tenant(&self.payload, expect, tenant),
             issuer: expect.issuer.clone(),
             parts: self.parts,
@@ -183,13 +150,13 @@ impl Checked<'_> {
     /// A tenant that may not come in is reported here, after the signature: nobody learns of tenants without a good token.
     pub fn verify(self, keys: &[&VerificationKey]) -> Result<Identity, TokenError> {
         let key = signer(&self.parts, self.header.algorithm, keys)?;
-        Ok(Identity {
-            tenant: self.tenant?,
-            issuer: self.issuer,
-            claims: self.claims,
-            expires_at: self.expires_at,
-            key: *key.fingerprint(),
-        })
+        let (expires_at, key) = (self.expires_at, *key.fingerprint());
+        Ok(Identity { caller: self.claimed()?, expires_at, key })
+    }
+
+    /// What the token says of its bearer, unproven: for `explain`, which lets nobody in.
+    pub fn claimed(self) -> Result<Caller, TokenError> {
+        Ok(Caller { tenant: self.tenant?, issuer: self.issuer, claims: self.claims })
     }
 }
 

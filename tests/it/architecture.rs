@@ -12,7 +12,8 @@ const ROWS: &[&[&str]] = &[
     &["server"],
     &["connection", "ops", "telemetry"],
     &["request"],
-    &["token", "keys", "oauth", "headers"],
+    &["policy", "session"],
+    &["mcp", "token", "keys", "oauth", "headers"],
     &["trust"],
     &["config"],
     &["names"],
@@ -22,8 +23,18 @@ const ROWS: &[&[&str]] = &[
 const ALLOWED: &[(&str, &str)] = &[("token", "keys"), ("oauth", "headers")];
 
 /// Files and folders that are pure whatever they say of themselves. Others are when their first line says "Pure.".
-const PURE: &[&str] =
-    &["names.rs", "headers.rs", "token/", "oauth/", "keys/jwks/", "config/parse/", "config/resource.rs"];
+const PURE: &[&str] = &[
+    "names.rs",
+    "headers.rs",
+    "mcp/",
+    "policy/",
+    "session/",
+    "token/",
+    "oauth/",
+    "keys/jwks/",
+    "config/parse/",
+    "config/resource.rs",
+];
 
 /// What a pure file may not name.
 const IMPURE: &[&str] =

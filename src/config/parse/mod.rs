@@ -5,6 +5,7 @@ mod identity;
 mod issuer;
 mod limit;
 mod listen;
+mod policy;
 mod resource;
 mod route;
 mod upstream;
@@ -54,6 +55,7 @@ fn read(root: &Table<'_>) -> Option<Config> {
         listen: listen?,
         admin,
         log,
+        session_keys: Vec::new(),
         issuers: issuers.into_iter().map(|known| known.config).collect::<Option<_>>()?,
         routes: routes?,
     })

@@ -7,7 +7,7 @@ use super::super::read::item::{Item, Seen, Text};
 use super::super::read::table::Table;
 use super::super::{Metadata, RouteConfig, TenantRule};
 use super::issuer::Known;
-use super::{bounds, identity, limit, resource, upstream, url};
+use super::{bounds, identity, limit, policy, resource, upstream, url};
 use crate::names::{RouteName, Scope, TenantId};
 
 pub(super) const KEYS: &[&str] = &[
@@ -83,6 +83,8 @@ fn read(table: &Table<'_>, issuers: &[Known], plaintext: bool, names: &mut Seen)
         identity,
         limits,
         metadata,
+        batches: false,
+        policy: policy::read(table),
     })
 }
 

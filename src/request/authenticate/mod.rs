@@ -173,6 +173,7 @@ fn trusted(route: &RouteConfig, issuers: &[IssuerConfig]) -> Vec<Trusted> {
         audiences: route.audiences.clone(),
         tenant: route.tenant.clone(),
         claims: injected_claims(route),
+        facts: route.policy.rules.iter().flat_map(|rule| rule.claims.iter().map(|(path, _)| path.clone())).collect(),
     };
     let of_route = route.issuers.iter();
     of_route

@@ -8,7 +8,9 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::*;
-use crate::config::{Limits, Listen, Log, LogFormat, Metadata, Resource, TenantRule, Timeouts, Upstream};
+use crate::config::{
+    Effect, Limits, Listen, Log, LogFormat, Metadata, PolicyConfig, Resource, TenantRule, Timeouts, Upstream,
+};
 use crate::keys::test_issuer::{Answer, TestIssuer, TestKey, eventually, http, now};
 use crate::names::RouteName;
 use crate::token::BearerError;
@@ -312,6 +314,7 @@ fn config_for(issuer: IssuerConfig) -> Config {
         },
         admin: ([127, 0, 0, 1], 0).into(),
         log: Log { format: LogFormat::Text, level: tracing::Level::INFO },
+        session_keys: Vec::new(),
         issuers: vec![issuer],
         routes: vec![
             route("notes", "https://mcp.test/notes", TenantRule::Any),
@@ -341,5 +344,7 @@ fn route(name: &str, resource: &str, tenant: TenantRule) -> RouteConfig {
         identity: Vec::new(),
         limits: Vec::new(),
         metadata: Metadata::default(),
+        batches: false,
+        policy: PolicyConfig { default: Effect::Allow, implies: Vec::new(), rules: Vec::new(), step_up: true },
     }
 }

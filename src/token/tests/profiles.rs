@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::support::{Judge, NOW, RESOURCE, ec, generic, keys, path, paths, refused, rsa};
 use crate::config::{ClaimRules, TenantRule};
 use crate::names::{Issuer, Scope, TenantId};
-use crate::token::verify::Kind;
+use crate::token::Kind;
 use crate::token::{Identity, TokenError};
 
 const ENTRA_TENANT: &str = "0d5c5e1a-7a4d-4d6e-9f5e-0a8a4c1b2d3e";

@@ -183,6 +183,7 @@ impl Judge {
                 audiences: Vec::new(),
                 tenant: TenantRule::Any,
                 claims: Vec::new(),
+                facts: Vec::new(),
             },
             keys: keys(&[ec()]),
             tenant: None,
