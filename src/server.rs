@@ -16,7 +16,9 @@ use crate::ops::Ops;
 use crate::request::Handler;
 use crate::request::authenticate::Authenticator;
 use crate::request::forward::StreamEnds;
+use crate::request::receive::Budget;
 use crate::request::route::Routes;
+use crate::request::session::Sessions;
 
 /// After the grace time: for streams to say that they end, and for the last bytes to go out.
 const LAST_WORDS: Duration = Duration::from_secs(2);
@@ -104,6 +106,8 @@ impl Gateway {
             limits: config.listen.limits.clone(),
             trusted_proxies: config.listen.trusted_proxies,
             stream_ends: stream_ends.clone(),
+            sessions: Arc::new(Sessions::new(&config.session_keys).map_err(|error| unusable(&error))?),
+            budget: Budget::new(config.listen.limits.buffered_bytes),
             tasks: tasks.clone(),
         };
         let connections = Arc::new(Connections {

@@ -1,8 +1,15 @@
 //! The header fields that repeat what a body says (SEP-2243): the era they stand for, and whether body and head agree.
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 
 use super::message::{Era, Message};
+
+/// The revision that a request is written in.
+pub const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
+/// Repeats `method`.
+pub const METHOD: HeaderName = HeaderName::from_static("mcp-method");
+/// Repeats what the params name.
+pub const NAME: HeaderName = HeaderName::from_static("mcp-name");
 
 /// Header fields and body do not say the same (−32020).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

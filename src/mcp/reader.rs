@@ -9,6 +9,7 @@ pub const MAX_DEPTH: u32 = 64;
 #[derive(Debug)]
 pub struct Reader {
     batches: bool,
+    bytes: Vec<u8>,
 }
 
 /// What a body holds.
@@ -65,16 +66,44 @@ pub enum Fault {
 impl Reader {
     /// `batches`: arrays of messages are taken too.
     pub fn new(batches: bool) -> Self {
-        Self { batches }
+        Self { batches, bytes: Vec::new() }
     }
 
     /// Takes the next bytes.
-    pub fn feed(&mut self, _piece: &[u8]) -> Result<(), Unreadable> {
+    pub fn feed(&mut self, piece: &[u8]) -> Result<(), Unreadable> {
+        self.bytes.extend_from_slice(piece);
         Ok(())
     }
 
     /// The end of the body.
     pub fn finish(self) -> Result<Body, Unreadable> {
-        Err(Unreadable { fault: if self.batches { Fault::Batch } else { Fault::Syntax }, id: None })
+        let fault = |fault| Unreadable { fault, id: None };
+        let value: serde_json::Value = serde_json::from_slice(&self.bytes).map_err(|_| fault(Fault::Syntax))?;
+        match value {
+            serde_json::Value::Array(items) if self.batches => {
+                Ok(Body::Batch(items.iter().map(message).collect::<Option<_>>().ok_or(fault(Fault::Shape))?))
+            }
+            serde_json::Value::Array(_) => Err(fault(Fault::Batch)),
+            value => message(&value).map(Body::One).ok_or(fault(Fault::Shape)),
+        }
     }
+}
+
+fn message(value: &serde_json::Value) -> Option<Message> {
+    let id = value.get("id").and_then(|id| RequestId::from_json(&id.to_string()));
+    let Some(method) = value.get("method") else {
+        return Some(Message { id, content: super::Content::Response, claim: None });
+    };
+    let method = method.as_str()?;
+    let params = value.get("params");
+    let named = super::message::naming_of(method).and_then(|naming| {
+        let name = params?.get(naming.member)?.as_str()?.into();
+        Some(super::Target { kind: naming.kind, name })
+    });
+    let claim =
+        params.and_then(|p| p.get("_meta")?.get("io.modelcontextprotocol/protocolVersion")?.as_str()).map(Into::into);
+    let operation = super::Operation { method: method.into(), targets: named.into_iter().collect() };
+    let content =
+        if id.is_some() { super::Content::Request(operation) } else { super::Content::Notification(operation) };
+    Some(Message { id, content, claim })
 }

@@ -42,21 +42,51 @@ impl Admission {
     }
 }
 
+/// What one request's operations cost, beyond the one that every request costs at once.
+#[derive(Debug, Default)]
+pub(crate) struct Charge<'a> {
+    /// In all, for limits that do not name a tool.
+    cost: u32,
+    /// For each tool that is called.
+    tools: Vec<(&'a str, NonZeroU32)>,
+}
+
+impl<'a> Charge<'a> {
+    /// One more operation.
+    pub(crate) fn add(&mut self, cost: NonZeroU32, tool: Option<&'a str>) {
+        self.cost = self.cost.saturating_add(cost.get());
+        self.tools.extend(tool.map(|tool| (tool, cost)));
+    }
+}
+
 /// What a caller is told about its rates, on every answer of a route that has limits.
 #[derive(Debug, Default)]
 pub(crate) struct RateFields {
     policy: Option<HeaderValue>,
-    state: Option<HeaderValue>,
+    /// Of each limit that was charged: its name, what is left, when it is refilled.
+    states: Vec<(Arc<str>, u32, Option<Duration>)>,
 }
 
 impl RateFields {
     /// Appends to what an upstream says of its own limits; never replaces it (digest §9).
     pub(crate) fn write(&self, headers: &mut HeaderMap) {
-        for (name, value) in [(RATELIMIT_POLICY, &self.policy), (RATELIMIT, &self.state)] {
+        let state = |(name, left, wait): &(Arc<str>, u32, Option<Duration>)| match wait {
+            Some(wait) => format!("\"{name}\";r={left};t={}", whole_seconds(*wait)),
+            None => format!("\"{name}\";r={left}"),
+        };
+        let states = self.states.iter().map(state).collect::<Vec<_>>().join(", ");
+        let states = (!states.is_empty()).then(|| crate::headers::from_ascii(states));
+        for (name, value) in [(RATELIMIT_POLICY, self.policy.clone()), (RATELIMIT, states)] {
             if let Some(value) = value {
-                headers.append(name, value.clone());
+                headers.append(name, value);
             }
         }
+    }
+
+    /// A limit that is charged again says its newest state.
+    fn tell(&mut self, name: &Arc<str>, left: u32, wait: Option<Duration>) {
+        self.states.retain(|(other, ..)| other != name);
+        self.states.push((Arc::clone(name), left, wait));
     }
 }
 
@@ -72,9 +102,16 @@ pub(crate) struct RouteLimits {
 
 #[derive(Debug)]
 struct Rate {
-    name: String,
+    name: Arc<str>,
     per: Vec<LimitKey>,
+    window: Duration,
     limiter: RateLimiter<u64, BoundedStore, DefaultClock, StateInformationMiddleware>,
+}
+
+impl Rate {
+    fn names_tool(&self) -> bool {
+        self.per.contains(&LimitKey::Tool)
+    }
 }
 
 impl RouteLimits {
@@ -89,7 +126,7 @@ impl RouteLimits {
                     policies.push(format!("\"{name}\";q={requests};w={}", whole_seconds(window)));
                     let (quota, store) = (quota(requests, window, burst), BoundedStore::new(MAX_KEYS));
                     let limiter = RateLimiter::new(quota, store, DefaultClock::default());
-                    compiled.rates.push(Rate { name, per: limit.per.clone(), limiter });
+                    compiled.rates.push(Rate { name: name.into(), per: limit.per.clone(), window, limiter });
                 }
                 QuotaRule::Streams(most) => compiled.streams.push(Streams::new(limit.per.clone(), most)),
             }
@@ -104,29 +141,56 @@ impl RouteLimits {
     /// Charges one request and counts one open stream. `fields` is filled whatever the outcome.
     pub(crate) fn admit(&self, entitled: Entitled, fields: &mut RateFields) -> Result<Admission, Rejection> {
         fields.policy.clone_from(&self.policy);
-        self.charge(entitled.identity(), fields)?;
-        let permits =
-            self.streams.iter().map(|streams| streams.open.take(self.hasher.key(&streams.per, entitled.identity())));
+        let by_head = self.rates.iter().filter(|rate| !rate.names_tool());
+        charge(
+            by_head.map(|rate| (rate, self.hasher.key(&rate.per, entitled.identity(), None), NonZeroU32::MIN)),
+            fields,
+        )?;
+        let permits = self
+            .streams
+            .iter()
+            .map(|streams| streams.open.take(self.hasher.key(&streams.per, entitled.identity(), None)));
         let streams = permits.collect::<Option<_>>().ok_or(Rejection::StreamLimit { retry_after: STREAM_RETRY })?;
         Ok(Admission { entitled, _streams: streams })
     }
 
-    fn charge(&self, identity: &Identity, fields: &mut RateFields) -> Result<(), Rejection> {
-        let mut states = Vec::with_capacity(self.rates.len());
-        for rate in &self.rates {
-            match rate.limiter.check_key(&self.hasher.key(&rate.per, identity)) {
-                Ok(state) => states.push(format!("\"{}\";r={}", rate.name, state.remaining_burst_capacity())),
-                Err(refused) => {
-                    let wait = refused.wait_time_from(DefaultClock::default().now());
-                    let state = format!("\"{}\";r=0;t={}", rate.name, whole_seconds(wait));
-                    fields.state = Some(crate::headers::from_ascii(state));
-                    return Err(Rejection::RateLimit { retry_after: wait });
-                }
+    /// Charges what was read from the body: limits by tool, and what rules make dearer than one request.
+    pub(crate) fn charge_operations(
+        &self,
+        admission: &Admission,
+        operations: &Charge<'_>,
+        fields: &mut RateFields,
+    ) -> Result<(), Rejection> {
+        let key = |rate: &Rate, tool| self.hasher.key(&rate.per, admission.identity(), tool);
+        let (by_tool, by_head): (Vec<_>, Vec<_>) = self.rates.iter().partition(|rate| rate.names_tool());
+        let of_tools =
+            by_tool.iter().flat_map(|rate| operations.tools.iter().map(move |&(tool, cost)| (*rate, tool, cost)));
+        let of_tools = of_tools.map(|(rate, tool, cost)| (rate, key(rate, Some(tool)), cost));
+        let more = NonZeroU32::new(operations.cost.saturating_sub(1));
+        let of_head = more.into_iter().flat_map(|more| by_head.iter().map(move |rate| (*rate, more)));
+        charge(of_head.map(|(rate, more)| (rate, key(rate, None), more)).chain(of_tools), fields)
+    }
+}
+
+/// Charges each of these limits; the first that is over refuses.
+fn charge<'a>(
+    charges: impl Iterator<Item = (&'a Rate, u64, NonZeroU32)>,
+    fields: &mut RateFields,
+) -> Result<(), Rejection> {
+    for (rate, key, cost) in charges {
+        // An operation dearer than the burst cannot be paid for; `check` refuses such rules, batches may add up to one.
+        let unpayable = |_| Rejection::RateLimit { retry_after: rate.window };
+        match rate.limiter.check_key_n(&key, cost).map_err(unpayable)? {
+            Ok(state) => fields.tell(&rate.name, state.remaining_burst_capacity(), None),
+            Err(refused) => {
+                let wait = refused.wait_time_from(DefaultClock::default().now());
+                fields.states.clear();
+                fields.tell(&rate.name, 0, Some(wait));
+                return Err(Rejection::RateLimit { retry_after: wait });
             }
         }
-        fields.state = (!states.is_empty()).then(|| crate::headers::from_ascii(states.join(", ")));
-        Ok(())
     }
+    Ok(())
 }
 
 fn quota(requests: NonZeroU32, window: Duration, burst: NonZeroU32) -> Quota {
@@ -150,15 +214,15 @@ fn name_of(per: &[LimitKey]) -> String {
 struct KeyHasher(RandomState);
 
 impl KeyHasher {
-    /// Only verified facts count, never what a request says of itself (digest §9).
-    fn key(&self, per: &[LimitKey], identity: &Identity) -> u64 {
+    /// Verified facts, and the tool that is called; never what a request says of itself (digest §9).
+    fn key(&self, per: &[LimitKey], identity: &Identity, tool: Option<&str>) -> u64 {
         let mut hasher = self.0.build_hasher();
         for key in per {
             match key {
                 LimitKey::Tenant => (0u8, identity.tenant()).hash(&mut hasher),
                 LimitKey::Client => (1u8, identity.issuer(), identity.client()).hash(&mut hasher),
                 LimitKey::Subject => (2u8, identity.issuer(), identity.kind(), identity.subject()).hash(&mut hasher),
-                LimitKey::Tool => {} // never without an operation
+                LimitKey::Tool => (4u8, tool).hash(&mut hasher),
                 LimitKey::Route => 3u8.hash(&mut hasher),
             }
         }

@@ -6,10 +6,12 @@ use std::time::Instant;
 
 use http::{Method, Request, Response, StatusCode, Uri};
 
+use crate::mcp::{Era, Message, Operation};
 use crate::names::RouteName;
 use crate::token::Identity;
 
 use super::body::ReplyBody;
+use super::inspect::Asked;
 use super::provenance::Peer;
 use super::reject::Rejection;
 use super::relay::RelayError;
@@ -31,6 +33,9 @@ struct Record {
     uri: Uri,
     route: Option<RouteName>,
     identity: Option<Arc<Identity>>,
+    asked: Option<Operation>,
+    era: Option<Era>,
+    rule: Option<usize>,
     rejection: Option<Rejection>,
     detail: Option<String>,
     status: Option<StatusCode>,
@@ -61,6 +66,9 @@ impl Audit {
             uri: request.uri().clone(),
             route: None,
             identity: None,
+            asked: None,
+            era: None,
+            rule: None,
             rejection: None,
             detail: None,
             status: None,
@@ -84,6 +92,17 @@ impl Audit {
     /// Who it is.
     pub(crate) fn identity(&mut self, identity: &Arc<Identity>) {
         self.0.identity = Some(Arc::clone(identity));
+    }
+
+    /// What is asked for; of a batch, the first of it.
+    pub(crate) fn asked(&mut self, asked: &Asked) {
+        self.0.era = Some(asked.era());
+        self.0.asked = asked.messages().iter().find_map(Message::operation).cloned();
+    }
+
+    /// The rule that decided, by its line in the configuration.
+    pub(crate) fn decided(&mut self, rule: Option<usize>) {
+        self.0.rule = rule;
     }
 
     /// What the operator should know beyond the reason; no secret, no text of the client.
@@ -165,6 +184,10 @@ impl Drop for Audit {
             client_id = identity.and_then(|identity| identity.client()).map(|client| clip(client.as_str())),
             tenant = identity.and_then(|identity| identity.tenant()).map(|tenant| clip(tenant.as_str())),
             jti = identity.and_then(|identity| identity.token_id()).map(clip),
+            era = record.era.map(Era::as_str),
+            mcp_method = record.asked.as_ref().map(|asked| clip(&asked.method)),
+            mcp_name = record.asked.as_ref().and_then(|asked| asked.targets.first()).map(|target| clip(&target.name)),
+            rule = record.rule,
             sent_bytes = record.sent,
             upstream_ms = record.upstream.map(millis),
             duration_ms = millis(record.started.elapsed()),

@@ -1,13 +1,21 @@
 //! What an identity may do on a route: first by its token alone ([`Entitled`]), then by operation ([`Permit`]).
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use crate::names::Scope;
+use crate::mcp::list::ListKind;
+use crate::mcp::message::LISTEN;
+use crate::mcp::{Content, Era, Message, Operation, RequestId, TargetKind};
+use crate::policy::{Policy, Verdict};
 use crate::token::Identity;
 
-use super::admit::Admission;
-use super::inspect::Operation;
+use super::admit::{Admission, Charge, RateFields};
+use super::audit::Audit;
+use super::inspect::Asked;
+use super::receive::Received;
 use super::reject::Rejection;
+use super::route::Route;
+use super::session::Session;
 
 /// Proves that the token has every scope that any operation of the route needs.
 #[derive(Debug)]
@@ -15,22 +23,56 @@ pub(crate) struct Entitled {
     identity: Arc<Identity>,
 }
 
-/// Proves that this identity may do this operation on this route.
+/// Proves that this identity may do this operation on this route, in this session.
 #[derive(Debug)]
 pub(crate) struct Permit {
     admission: Admission,
-    _operation: Operation,
+    session: Session,
+    asked: Asked,
 }
 
 /// Digest §1 step 6: what the claims alone decide, before anything is charged.
-pub(crate) fn entitle(identity: Arc<Identity>, scopes: &[Scope]) -> Result<Entitled, Rejection> {
-    let has = |scope| identity.scopes().contains(scope);
-    scopes.iter().all(has).then_some(Entitled { identity }).ok_or(Rejection::Scope)
+pub(crate) fn entitle(identity: Arc<Identity>, route: &Route) -> Result<Entitled, Rejection> {
+    if route.policy.entitles(&identity) {
+        return Ok(Entitled { identity });
+    }
+    Err(Rejection::Scope(route.scope.clone()))
 }
 
-/// Digest §1 step 10. Rules per operation come here; without rules every operation of an admitted identity is permitted.
-pub(crate) fn authorize(admission: Admission, operation: Operation) -> Permit {
-    Permit { admission, _operation: operation }
+/// Digest §1 step 10: decides on every message by itself; one refusal refuses them all. `id` becomes that of the refused one.
+pub(crate) fn authorize(
+    admission: Admission,
+    session: Session,
+    asked: Asked,
+    route: &Route,
+    (id, rates, audit): (&mut Option<RequestId>, &mut RateFields, &mut Audit),
+) -> Result<Permit, Rejection> {
+    let mut charge = Charge::default();
+    for message in asked.messages() {
+        let Some(operation) = message.operation() else {
+            charge.add(NonZeroU32::MIN, None);
+            continue;
+        };
+        let decision = route.policy.decide(admission.identity(), operation);
+        audit.decided(decision.rule.and_then(|rule| route.config.policy.rules.get(rule)).map(|rule| rule.line));
+        refuse(decision.verdict, operation).inspect_err(|_| id.clone_from(&message.id))?;
+        charge.add(decision.cost, called_tool(operation));
+    }
+    route.limits.charge_operations(&admission, &charge, rates)?;
+    Ok(Permit { admission, session, asked })
+}
+
+fn refuse(verdict: Verdict, operation: &Operation) -> Result<(), Rejection> {
+    match verdict {
+        Verdict::Allowed => Ok(()),
+        Verdict::Scopes(scope) => Err(Rejection::Scope(scope)),
+        Verdict::Denied => Err(Rejection::Denied(operation.targets.first().map(|target| target.kind))),
+        Verdict::Ambiguous => Err(Rejection::AmbiguousUri),
+    }
+}
+
+fn called_tool(operation: &Operation) -> Option<&str> {
+    operation.targets.iter().find(|target| target.kind == TargetKind::Tool).map(|target| &*target.name)
 }
 
 impl Entitled {
@@ -44,6 +86,36 @@ impl Permit {
     /// Who may.
     pub(crate) fn identity(&self) -> &Arc<Identity> {
         self.admission.identity()
+    }
+
+    /// The era of the request.
+    pub(crate) fn era(&self) -> Era {
+        self.asked.era()
+    }
+
+    /// The session that the request belongs to.
+    pub(crate) fn session(&self) -> &Session {
+        &self.session
+    }
+
+    /// The body for the upstream; once.
+    pub(crate) fn take_body(&mut self) -> Received {
+        self.asked.take_body()
+    }
+
+    /// The answer may hold a list that the route's policy shortens. Streams that only listen may bring any answer again.
+    pub(crate) fn expects_lists(&self, policy: &Policy) -> bool {
+        if self.asked.messages().is_empty() {
+            return ListKind::ALL.into_iter().any(|kind| policy.can_hide(kind));
+        }
+        let methods = self.asked.messages().iter().filter_map(Message::operation).map(|operation| &*operation.method);
+        methods.filter_map(ListKind::of_method).any(|kind| policy.can_hide(kind))
+    }
+
+    /// The id of a `subscriptions/listen` request: its stream ends with an answer to it.
+    pub(crate) fn listens(&self) -> Option<&RequestId> {
+        let [Message { id, content: Content::Request(operation), .. }] = self.asked.messages() else { return None };
+        id.as_ref().filter(|_| self.era() == Era::Modern && &*operation.method == LISTEN)
     }
 
     /// The admission, for the response body to hold.

@@ -15,7 +15,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{Limits, RouteConfig, Timeouts};
+use crate::config::{RouteConfig, Timeouts};
 use crate::headers::{X_ACCEL_BUFFERING, for_client};
 use crate::token::Identity;
 use crate::trust::{self, TrustError};
@@ -27,9 +27,11 @@ use super::connect::{ConnectTimedOut, TimedConnector};
 use super::endpoint::EndpointRewriter;
 use super::outgoing::outgoing;
 use super::provenance::Provenance;
+use super::receive::Budget;
 use super::reject::{Rejection, UpstreamFailure};
 use super::relay::{Pace, Relay, StreamEnd};
 use super::route::Route;
+use super::session::Sessions;
 use super::upload::{Upload, UploadState};
 
 /// An unused connection to an upstream is closed after this.
@@ -56,9 +58,10 @@ pub(crate) struct UpstreamClient {
 /// What the gateway as a whole adds to one forwarding.
 #[derive(Debug)]
 pub(crate) struct Surroundings<'a> {
-    pub(crate) limits: &'a Limits,
     pub(crate) provenance: &'a Provenance,
     pub(crate) ending: &'a StreamEnds,
+    pub(crate) sessions: &'a Arc<Sessions>,
+    pub(crate) budget: &'a Budget,
 }
 
 /// When event streams are ended because the gateway stops.
@@ -108,51 +111,44 @@ impl UpstreamClient {
         self.host.clone()
     }
 
-    /// Sends, and waits for the head. Whatever the client's body did wrong is the client's fault, not the upstream's.
-    async fn send(&self, mut request: Request<Upload>, upload: &UploadState) -> Result<Response<Incoming>, Outcome> {
+    /// Sends, and waits for the head.
+    async fn send(&self, mut request: Request<Upload>, upload: &UploadState) -> Result<Response<Incoming>, Failed> {
         let connection = capture_connection(&mut request);
         let answer = tokio::select! {
             answer = self.client.request(request) => answer,
-            () = upload.overdue(self.timeouts.response) => return Err(Outcome::Failed(UpstreamFailure::ResponseTimeout, None)),
+            () = upload.overdue(self.timeouts.response) => return Err((UpstreamFailure::ResponseTimeout, None)),
         };
         if answer.as_ref().is_ok_and(is_ambiguous) {
             // Threat F16: whoever writes such answers may have written more than one reading of this one.
             if let Some(connected) = &*connection.connection_metadata() {
                 connected.poison();
             }
-            return Err(Outcome::Failed(UpstreamFailure::Protocol, None));
+            return Err((UpstreamFailure::Protocol, None));
         }
-        answer.map_err(|error| match upload.rejection() {
-            Some(rejection) => Outcome::Client(rejection),
-            None => Outcome::Failed(classify(&error), Some(error)),
-        })
+        answer.map_err(|error| (classify(&error), Some(error)))
     }
 }
 
-enum Outcome {
-    Client(Rejection),
-    Failed(UpstreamFailure, Option<ClientError>),
-}
+/// What failed, and what the client library says of it.
+type Failed = (UpstreamFailure, Option<ClientError>);
 
 /// Sends the request up and brings the answer back, both streamed.
 pub(crate) async fn forward(
-    route: &Route,
-    permit: Permit,
-    request: (&Parts, Option<Incoming>),
+    route: &Arc<Route>,
+    mut permit: Permit,
+    parts: &Parts,
     around: Surroundings<'_>,
     audit: &mut Audit,
 ) -> Result<Response<ReplyBody>, Rejection> {
     let upstream = &route.upstream;
     let slot = Arc::clone(&upstream.capacity).try_acquire_owned();
     let slot = slot.map_err(|_| Rejection::Upstream(UpstreamFailure::Capacity))?;
-    let (parts, body) = request;
     let (method, public_path) = (&parts.method, parts.uri.path().to_owned());
-    let (upload, state) = Upload::new(body, around.limits.body_bytes, around.limits.body_timeout);
+    let (upload, state) = Upload::new(permit.take_body());
     let request = outgoing(route, &permit, parts, around.provenance, audit.request_id(), upload);
     let response = match upstream.send(request, &state).await {
         Ok(response) => response,
-        Err(Outcome::Client(rejection)) => return Err(rejection),
-        Err(Outcome::Failed(failure, error)) => {
+        Err((failure, error)) => {
             if let Some(error) = error {
                 audit.detail(trust::chain(&error));
             }

@@ -1,33 +1,111 @@
-//! What a request asks for, read without ambiguity. So far: what its head alone tells of its body.
-//!
-//! Reading JSON-RPC out of the bounded body belongs here, between the head's checks and the [`Operation`].
+//! What a request asks for, read without ambiguity: its head's media type, then its whole body, then whether both agree.
 
 use http::request::Parts;
 use http::{HeaderMap, Method, header};
-use http_body::Body;
+use hyper::body::Incoming;
 
+use crate::config::Limits;
+use crate::mcp::reader::{Body, Fault, Reader, Unreadable};
+use crate::mcp::{Era, Message, RequestId, mirror};
+
+use super::receive::{Budget, Received, receive};
 use super::reject::Rejection;
 
-/// What a request asks for.
+/// The one revision whose clients may send arrays of messages.
+const BATCH_VERSION: &str = "2025-03-26";
+
+/// What a request asks for, and its body, which goes upstream as it came.
 #[derive(Debug)]
-pub(crate) struct Operation {
-    _method: Method,
+pub(crate) struct Asked {
+    era: Era,
+    /// `None`: a `GET` that listens, or a `DELETE` that ends a session.
+    body: Option<Body>,
+    received: Received,
 }
 
-/// Judges the head: media type, coding, declared length. Nothing of the body is awaited.
-pub(crate) fn inspect(parts: &Parts, body: Option<&impl Body>, limit: u64) -> Result<Operation, Rejection> {
-    let operation = Operation { _method: parts.method.clone() };
+/// What bounds the reading of a body.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Reading<'a> {
+    pub(crate) limits: &'a Limits,
+    pub(crate) budget: &'a Budget,
+    /// The route takes arrays of messages.
+    pub(crate) batches: bool,
+}
+
+impl Asked {
+    /// The era of the request.
+    pub(crate) fn era(&self) -> Era {
+        self.era
+    }
+
+    /// The messages of the body; none of a request without one.
+    pub(crate) fn messages(&self) -> &[Message] {
+        self.body.as_ref().map_or(&[], Body::messages)
+    }
+
+    /// The id that an answer to the request as a whole carries: none for a batch.
+    pub(crate) fn id(&self) -> Option<&RequestId> {
+        match &self.body {
+            Some(Body::One(message)) => message.id.as_ref(),
+            Some(Body::Batch(_)) | None => None,
+        }
+    }
+
+    /// The body for the upstream; once.
+    pub(crate) fn take_body(&mut self) -> Received {
+        std::mem::take(&mut self.received)
+    }
+}
+
+/// Judges head and body. `id` is what a refusal will repeat: filled as soon as it was read.
+pub(crate) async fn inspect(
+    parts: &Parts,
+    body: &mut Option<Incoming>,
+    reading: Reading<'_>,
+    id: &mut Option<RequestId>,
+) -> Result<Asked, Rejection> {
     if parts.method != Method::POST {
-        return if body.is_none_or(Body::is_end_stream) { Ok(operation) } else { Err(Rejection::UnexpectedBody) };
+        let is_empty = body.as_ref().is_none_or(http_body::Body::is_end_stream);
+        let asked = Asked { era: Era::Legacy, body: None, received: Received::default() };
+        return is_empty.then_some(asked).ok_or(Rejection::UnexpectedBody);
     }
     if !is_plain_json(&parts.headers) {
         return Err(Rejection::MediaType);
     }
-    // The framing's own length, not the header field: HTTP/2 bodies may have none.
-    if body.is_some_and(|body| body.size_hint().lower() > limit) {
-        return Err(Rejection::BodySize);
+    let mut reader = Reader::new(reading.batches);
+    let mut unreadable = |Unreadable { fault, id: read }| {
+        *id = read;
+        Rejection::Body(fault)
+    };
+    let received = match body {
+        Some(incoming) => {
+            let judge = |piece: &[u8]| reader.feed(piece).map_err(&mut unreadable);
+            receive(incoming, reading.limits, reading.budget, judge).await?
+        }
+        None => Received::default(),
+    };
+    let body = reader.finish().map_err(unreadable)?;
+    let mut asked = Asked { era: Era::Legacy, body: Some(body), received };
+    *id = asked.id().cloned();
+    asked.era = era(&parts.headers, asked.body.as_ref())?;
+    Ok(asked)
+}
+
+/// Digest §4: head and body must agree; arrays are of one legacy revision only.
+fn era(headers: &HeaderMap, body: Option<&Body>) -> Result<Era, Rejection> {
+    let check = |message| mirror::check(headers, message).map_err(|_| Rejection::Mirror);
+    match body {
+        None => Ok(Era::Legacy),
+        Some(Body::One(message)) => check(message),
+        Some(Body::Batch(messages)) => {
+            let says_version =
+                |version: &header::HeaderValue| version.as_bytes().trim_ascii() == BATCH_VERSION.as_bytes();
+            let fits = headers.get(mirror::PROTOCOL_VERSION).is_none_or(says_version);
+            let eras: Vec<Era> = messages.iter().map(check).collect::<Result<_, _>>()?;
+            let legacy = fits && !eras.contains(&Era::Modern);
+            legacy.then_some(Era::Legacy).ok_or(Rejection::Body(Fault::Batch))
+        }
     }
-    Ok(operation)
 }
 
 /// One `Content-Type: application/json`, in UTF-8, and no content coding: nothing is ever inflated (threats M11, M13).

@@ -16,9 +16,11 @@ mod gcra;
 mod inspect;
 mod outgoing;
 pub(crate) mod provenance;
+pub(crate) mod receive;
 pub(crate) mod reject;
 mod relay;
 pub(crate) mod route;
+pub(crate) mod session;
 mod trace;
 mod upload;
 mod verified;
@@ -36,6 +38,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::config::Limits;
 use crate::headers::{X_REQUEST_ID, is_loop, visible};
+use crate::mcp::{RequestId, mirror};
 use crate::names::TenantId;
 use crate::token::Identity;
 
@@ -44,9 +47,12 @@ use audit::Audit;
 use authenticate::Authenticator;
 use body::ReplyBody;
 use forward::{StreamEnds, Surroundings};
+use inspect::Reading;
 use provenance::{Peer, Provenance, provenance};
-use reject::{Fault, Rejection};
+use receive::Budget;
+use reject::{Asker, Fault, Rejection};
 use route::{Found, Route, Routes};
+use session::Sessions;
 
 /// Answers requests. One per gateway, shared by all connections.
 #[derive(Debug)]
@@ -56,6 +62,8 @@ pub(crate) struct Handler {
     pub(crate) limits: Limits,
     pub(crate) trusted_proxies: Vec<IpNet>,
     pub(crate) stream_ends: StreamEnds,
+    pub(crate) sessions: Arc<Sessions>,
+    pub(crate) budget: Budget,
     pub(crate) tasks: TaskTracker,
 }
 
@@ -66,6 +74,9 @@ struct Context {
     tenant: Option<TenantId>,
     provenance: Provenance,
     rates: RateFields,
+    /// The body was looked at: refusals speak JSON-RPC from here on, with the id that was read.
+    inspected: bool,
+    id: Option<RequestId>,
 }
 
 impl Handler {
@@ -111,7 +122,8 @@ impl Handler {
         let mut body = Some(body);
         let provenance = provenance(peer, &parts.headers, &self.trusted_proxies);
         audit.route(&route.config.name, provenance.client);
-        let mut context = Context { route, tenant, provenance, rates: RateFields::default() };
+        let rates = RateFields::default();
+        let mut context = Context { route, tenant, provenance, rates, inspected: false, id: None };
         let origin = cors::checked_origin(&parts.headers, &context.route.config.origins);
         let mut response = match &origin {
             Err(rejection) => refuse(rejection.clone(), Some(&context), audit),
@@ -138,16 +150,26 @@ impl Handler {
         let route = Arc::clone(&context.route);
         let identity = self.authenticate(context, parts).await?;
         audit.identity(&identity);
-        reject::allowed_on_route(&parts.method)?;
-        let entitled = authorize::entitle(identity, &route.config.scopes)?;
+        reject::allowed_on_route(&parts.method, mirror::era_of_head(&parts.headers).map_err(|_| Rejection::Mirror)?)?;
+        let entitled = authorize::entitle(identity, &route)?;
         let admission = route.limits.admit(entitled, &mut context.rates)?;
-        let operation = inspect::inspect(parts, body.as_ref(), self.limits.body_bytes)?;
-        let permit = authorize::authorize(admission, operation);
+        let session = self.sessions.claim(&route, admission.identity(), parts)?;
+        context.inspected = true;
+        let reading = Reading { limits: &self.limits, budget: &self.budget, batches: route.config.batches };
+        let asked = inspect::inspect(parts, body, reading, &mut context.id).await?;
+        audit.asked(&asked);
+        let telling = (&mut context.id, &mut context.rates, &mut *audit);
+        let permit = authorize::authorize(admission, session, asked, &route, telling)?;
         if is_loop(&parts.headers) {
             return Err(Rejection::Loop);
         }
-        let around = Surroundings { limits: &self.limits, provenance: &context.provenance, ending: &self.stream_ends };
-        forward::forward(&route, permit, (parts, body.take()), around, audit).await
+        let around = Surroundings {
+            provenance: &context.provenance,
+            ending: &self.stream_ends,
+            sessions: &self.sessions,
+            budget: &self.budget,
+        };
+        forward::forward(&route, permit, parts, around, audit).await
     }
 
     async fn authenticate(&self, context: &Context, parts: &Parts) -> Result<Arc<Identity>, Rejection> {
@@ -166,9 +188,14 @@ impl Handler {
 }
 
 fn refuse(rejection: Rejection, context: Option<&Context>, audit: &mut Audit) -> Response<ReplyBody> {
-    let (challenges, tenant) =
-        context.map_or((None, None), |context| (Some(&context.route.challenges), context.tenant.as_ref()));
-    let response = rejection.response(audit.request_id(), challenges, tenant);
+    let asker = Asker {
+        request_id: audit.request_id(),
+        challenges: context.map(|context| &context.route.challenges),
+        tenant: context.and_then(|context| context.tenant.as_ref()),
+        inspected: context.is_some_and(|context| context.inspected),
+        id: context.and_then(|context| context.id.as_ref()),
+    };
+    let response = rejection.response(&asker);
     audit.refused(rejection);
     response
 }

@@ -8,9 +8,10 @@ use http::{Method, Response};
 
 use crate::config::resource::{WELL_KNOWN, split_authority};
 use crate::config::{Authority, IssuerConfig, RouteConfig};
-use crate::names::TenantId;
+use crate::names::{Scope, TenantId};
 use crate::oauth::challenge::Challenges;
 use crate::oauth::metadata;
+use crate::policy::Policy;
 use crate::trust::TrustError;
 
 use super::admit::RouteLimits;
@@ -30,6 +31,9 @@ pub(crate) struct Route {
     pub(crate) index: usize,
     pub(crate) config: RouteConfig,
     pub(crate) challenges: Challenges,
+    /// The route's own scopes, as a challenge names them.
+    pub(crate) scope: Arc<str>,
+    pub(crate) policy: Policy,
     pub(crate) limits: RouteLimits,
     pub(crate) upstream: UpstreamClient,
     /// The resource's own authority and the further ones.
@@ -142,6 +146,8 @@ impl Route {
         Ok(Self {
             index,
             challenges: Challenges::new(config.resource.clone(), &config.scopes),
+            scope: config.scopes.iter().map(Scope::as_str).collect::<Vec<_>>().join(" ").into(),
+            policy: Policy::new(&config),
             limits: RouteLimits::new(&config.limits),
             upstream: UpstreamClient::new(&config)?,
             authorities,

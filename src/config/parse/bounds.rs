@@ -39,6 +39,9 @@ pub(super) const IDLE_TIMEOUT: Bound<Duration> = wait(MINUTE, HOUR);
 pub(super) const WRITE_TIMEOUT: Bound<Duration> = wait(Duration::from_secs(30), HOUR);
 /// A tool call with an image in it.
 pub(super) const BODY_BYTES: Bound<u64> = Bound { default: 4 * 1024 * 1024, least: 1024, most: 64 * 1024 * 1024 };
+/// Sixty-four bodies of the default size; a sidecar's memory is not for bodies.
+pub(super) const BUFFERED_BYTES: Bound<u64> =
+    Bound { default: 256 * 1024 * 1024, least: 1024 * 1024, most: 64 * 1024 * 1024 * 1024 };
 /// See `HEADER_TIMEOUT`; a body takes longer.
 pub(super) const BODY_TIMEOUT: Bound<Duration> = wait(Duration::from_secs(30), HOUR);
 /// What browsers and SDKs open at most.

@@ -24,6 +24,7 @@ pub(super) const LIMITS_KEYS: &[&str] = &[
     "idle_timeout",
     "write_timeout",
     "body_bytes",
+    "buffered_bytes",
     "body_timeout",
     "streams_per_connection",
     "failures_per_address",
@@ -102,6 +103,9 @@ fn limits(table: Option<&Table<'_>>) -> Limits {
         most: connections,
         ..bounds::CONNECTIONS_PER_ADDRESS
     };
+    let body_bytes = size("body_bytes", &bounds::BODY_BYTES);
+    // One body must fit, or nothing ever would.
+    let buffered = Bound { least: body_bytes.max(bounds::BUFFERED_BYTES.least), ..bounds::BUFFERED_BYTES };
     let failures = count("failures_per_address", &bounds::FAILURES_PER_ADDRESS);
     Limits {
         connections: to_usize(connections.into()),
@@ -111,7 +115,8 @@ fn limits(table: Option<&Table<'_>>) -> Limits {
         header_timeout: duration("header_timeout", &bounds::HEADER_TIMEOUT),
         idle_timeout: duration("idle_timeout", &bounds::IDLE_TIMEOUT),
         write_timeout: duration("write_timeout", &bounds::WRITE_TIMEOUT),
-        body_bytes: size("body_bytes", &bounds::BODY_BYTES),
+        body_bytes,
+        buffered_bytes: size("buffered_bytes", &buffered),
         body_timeout: duration("body_timeout", &bounds::BODY_TIMEOUT),
         streams_per_connection: count("streams_per_connection", &bounds::STREAMS_PER_CONNECTION),
         failures_per_address: NonZeroU32::new(failures).unwrap_or(NonZeroU32::MIN),

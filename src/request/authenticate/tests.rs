@@ -306,6 +306,7 @@ fn config_for(issuer: IssuerConfig) -> Config {
                 idle_timeout: second,
                 write_timeout: second,
                 body_bytes: 1,
+                buffered_bytes: 1,
                 body_timeout: second,
                 streams_per_connection: 1,
                 failures_per_address: NonZeroU32::new(5).unwrap(),

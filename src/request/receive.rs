@@ -1,0 +1,141 @@
+//! The client's request body, whole: bounded in size, in patience, and in what all bodies together may hold.
+//!
+//! It is read while it arrives and goes upstream as the pieces that came, byte for byte; nothing goes upstream before all of
+//! it was judged.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http_body::{Body as _, Frame};
+use http_body_util::BodyExt as _;
+use hyper::body::Incoming;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
+
+use crate::config::Limits;
+
+use super::reject::Rejection;
+
+/// A body slower than this for a whole `body_timeout` is cut off (R.U.D.Y., threat D4).
+const MIN_BYTES_PER_SECOND: u64 = 1024;
+/// Smaller pieces are joined: a body of single bytes must not cost a slice each.
+const SMALL_PIECE: usize = 4 * 1024;
+
+/// What all bodies that wait to be judged, or to be taken by an upstream, may hold together (threat D23).
+#[derive(Debug, Clone)]
+pub(crate) struct Budget(Arc<Semaphore>);
+
+/// A part of the budget, free again when dropped.
+#[derive(Debug, Default)]
+pub(crate) struct Held(Option<OwnedSemaphorePermit>);
+
+impl Budget {
+    /// So many bytes.
+    pub(crate) fn new(bytes: u64) -> Self {
+        Self(Arc::new(Semaphore::new(usize::try_from(bytes).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS))))
+    }
+
+    /// Adds to what is held.
+    pub(crate) fn hold(&self, bytes: usize, held: &mut Held) -> Result<(), Rejection> {
+        let permits = u32::try_from(bytes).unwrap_or(u32::MAX);
+        let more = Arc::clone(&self.0).try_acquire_many_owned(permits).map_err(|_| Rejection::Memory)?;
+        match &mut held.0 {
+            Some(permit) => permit.merge(more),
+            none => *none = Some(more),
+        }
+        Ok(())
+    }
+}
+
+/// A whole body, in the pieces that came.
+#[derive(Debug, Default)]
+pub(crate) struct Received {
+    pieces: Vec<Bytes>,
+    /// Small pieces that were joined, behind the others.
+    tail: BytesMut,
+    length: u64,
+    held: Held,
+}
+
+impl Received {
+    /// The pieces in order, and the part of the budget that they take until they are gone.
+    pub(crate) fn into_pieces(mut self) -> (Vec<Bytes>, u64, Held) {
+        self.flush();
+        (self.pieces, self.length, self.held)
+    }
+
+    fn push(&mut self, piece: Bytes) {
+        let is_first = self.length == 0;
+        self.length += piece.len() as u64;
+        if is_first || piece.len() >= SMALL_PIECE {
+            self.flush();
+            self.pieces.push(piece);
+        } else {
+            self.tail.extend_from_slice(&piece);
+        }
+    }
+
+    fn flush(&mut self) {
+        if !self.tail.is_empty() {
+            self.pieces.push(std::mem::take(&mut self.tail).freeze());
+        }
+    }
+}
+
+/// Reads the body to its end; each piece goes to `judge` as it comes.
+pub(crate) async fn receive(
+    incoming: &mut Incoming,
+    limits: &Limits,
+    budget: &Budget,
+    mut judge: impl FnMut(&[u8]) -> Result<(), Rejection>,
+) -> Result<Received, Rejection> {
+    // The framing's own length, not the header field: HTTP/2 bodies may have none.
+    if incoming.size_hint().lower() > limits.body_bytes {
+        return Err(Rejection::BodySize);
+    }
+    let mut received = Received::default();
+    let mut pace = Pace::new(limits.body_timeout);
+    while let Some(frame) = pace.wait(incoming.frame()).await? {
+        // RFC 9110 §6.5.1: trailers end here (threat H6).
+        let Ok(piece) = frame.map_err(|_| Rejection::BodyFraming).map(Frame::into_data)? else { continue };
+        pace.bytes += piece.len() as u64;
+        if received.length + piece.len() as u64 > limits.body_bytes {
+            return Err(Rejection::BodySize);
+        }
+        budget.hold(piece.len(), &mut received.held)?;
+        judge(&piece)?;
+        received.push(piece);
+    }
+    Ok(received)
+}
+
+/// Time spent waiting for the client, and what it has to show for it.
+struct Pace {
+    patience: Duration,
+    waited: Duration,
+    bytes: u64,
+}
+
+impl Pace {
+    fn new(patience: Duration) -> Self {
+        Self { patience, waited: Duration::ZERO, bytes: 0 }
+    }
+
+    /// Waits for the next frame: never longer than the patience in one wait, nor in all with too little to show for it.
+    async fn wait<T>(&mut self, frame: impl Future<Output = T>) -> Result<T, Rejection> {
+        let since = Instant::now();
+        let most = if self.is_fast_enough() { self.patience } else { self.patience.saturating_sub(self.waited) };
+        let frame = tokio::time::timeout_at(since + most, frame).await.map_err(|_| Rejection::BodyTimeout)?;
+        self.waited += since.elapsed();
+        if self.waited >= self.patience && self.is_fast_enough() {
+            (self.waited, self.bytes) = (Duration::ZERO, 0);
+        }
+        Ok(frame)
+    }
+
+    /// Over a whole patience.
+    fn is_fast_enough(&self) -> bool {
+        u128::from(self.bytes) * 1000 >= self.patience.as_millis() * u128::from(MIN_BYTES_PER_SECOND)
+    }
+}

@@ -1,0 +1,223 @@
+//! Rejection → response: the only place that writes 4xx and 5xx.
+
+mod answer;
+mod face;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::header::HeaderValue;
+use http::{Method, StatusCode};
+
+use crate::mcp::reader::Fault as BodyFault;
+use crate::mcp::{Era, TargetKind};
+use crate::names::TenantId;
+use crate::oauth::challenge::{ChallengeError, Challenges, INSUFFICIENT_SCOPE};
+use crate::token::{BearerError, TokenError};
+
+pub(crate) use answer::Asker;
+
+/// The methods of an MCP route (MCP Streamable HTTP), for `Allow`.
+pub(crate) const ALLOW: &str = "GET, POST, DELETE";
+
+/// Modern revisions have `POST` alone.
+const MODERN_ALLOW: &str = "POST";
+
+/// What is wrong with a request's head or framing (RFC 9112). The connection ends after the answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Fault {
+    /// Lengths that could be read in two ways, or a malformed body.
+    #[error("ambiguous or malformed message framing")]
+    Framing,
+    /// A transfer coding that is not `chunked`.
+    #[error("a transfer coding that is not supported")]
+    Coding,
+    /// A head that is no head.
+    #[error("malformed request head")]
+    Syntax,
+    /// `Host` missing, repeated or no host.
+    #[error("the host must be named once and be a host")]
+    Host,
+    /// Neither HTTP/1.0 nor HTTP/1.1.
+    #[error("an HTTP version that is not supported")]
+    Version,
+    /// The head is over its limit.
+    #[error("request header fields too large")]
+    HeadSize,
+    /// The request target is over its limit.
+    #[error("request target too long")]
+    TargetSize,
+    /// The head did not come in time.
+    #[error("the request head did not arrive in time")]
+    HeadTimeout,
+}
+
+/// What went wrong between the gateway and an upstream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum UpstreamFailure {
+    /// No connection.
+    #[error("the MCP server cannot be reached")]
+    Unreachable,
+    /// No connection in time.
+    #[error("the MCP server did not accept a connection in time")]
+    ConnectTimeout,
+    /// An answer that is no HTTP, or a connection that broke.
+    #[error("the MCP server gave no usable answer")]
+    Protocol,
+    /// No answer in time.
+    #[error("the MCP server did not answer in time")]
+    ResponseTimeout,
+    /// It asked the gateway itself for credentials.
+    #[error("the MCP server refused the gateway's own credentials")]
+    Unauthorized,
+    /// It redirected; redirects are not followed.
+    #[error("the MCP server answered with a redirect")]
+    Redirect,
+    /// As many requests under way as the route allows.
+    #[error("the MCP server is at its capacity")]
+    Capacity,
+}
+
+/// Why a request is answered by the gateway itself.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Rejection {
+    /// See [`Fault`].
+    #[error("{0}")]
+    Http(Fault),
+    /// The authority is no route's.
+    #[error("this host is not served here")]
+    UnknownAuthority,
+    /// The path is no route's.
+    #[error("there is nothing at this path")]
+    NoRoute { reason: &'static str },
+    /// `Origin` is not on the route's list.
+    #[error("this origin may not use this resource")]
+    ForeignOrigin,
+    /// `CONNECT`, or a method that the place does not have.
+    #[error("this method is not allowed here")]
+    Method { allow: &'static str },
+    /// The credentials could not be read.
+    #[error("{0}")]
+    Bearer(#[from] BearerError),
+    /// The token is not valid here.
+    #[error("{0}")]
+    Token(#[from] TokenError),
+    /// No keys of the token's issuer can be had.
+    #[error("the token cannot be checked at the moment")]
+    KeysUnavailable { retry_after: Duration },
+    /// Too many failed authentications from this address.
+    #[error("too many failed authentications from this address")]
+    TooManyFailures { retry_after: Duration },
+    /// The token lacks a scope; these are all that the operation needs.
+    #[error("{INSUFFICIENT_SCOPE}")]
+    Scope(Arc<str>),
+    /// A rule denies it; another token of this caller would not help.
+    #[error("this caller may not do this here")]
+    Denied(Option<TargetKind>),
+    /// The id of no session, or of another caller's.
+    #[error("there is no such session")]
+    Session(&'static str),
+    /// Over a rate limit; the fields say which.
+    #[error("too many requests")]
+    RateLimit { retry_after: Duration },
+    /// Over a limit of open streams.
+    #[error("too many open streams")]
+    StreamLimit { retry_after: Duration },
+    /// Not `application/json`, or encoded.
+    #[error("the body must be application/json in UTF-8 without content coding")]
+    MediaType,
+    /// A body on a method that has none here.
+    #[error("this method takes no body")]
+    UnexpectedBody,
+    /// The body is over the limit.
+    #[error("the body is too large")]
+    BodySize,
+    /// The body came too slowly.
+    #[error("the body did not arrive in time")]
+    BodyTimeout,
+    /// The body's framing broke while it was read.
+    #[error("the body is malformed")]
+    BodyFraming,
+    /// The body cannot be judged; see [`BodyFault`].
+    #[error("{0}")]
+    Body(BodyFault),
+    /// Header fields and body do not say the same.
+    #[error("the header fields do not repeat what the body says")]
+    Mirror,
+    /// A resource's URI that servers could read as another one.
+    #[error("the resource's URI has a spelling that could be read as another one")]
+    AmbiguousUri,
+    /// All bodies together are over their limit.
+    #[error("too many requests are being read at the moment")]
+    Memory,
+    /// The request has been through this gateway before.
+    #[error("the request has passed this gateway before")]
+    Loop,
+    /// See [`UpstreamFailure`].
+    #[error("{0}")]
+    Upstream(UpstreamFailure),
+    /// A bug; the log has the rest.
+    #[error("the gateway could not answer this request")]
+    Internal,
+}
+
+impl Rejection {
+    /// The HTTP status.
+    pub(crate) fn status(&self) -> StatusCode {
+        self.face().0
+    }
+
+    /// The log's word: fixed, one per cause.
+    pub(crate) fn reason(&self) -> &'static str {
+        self.face().2
+    }
+
+    fn description(&self) -> String {
+        if let Self::Token(error) = self { error.description().to_owned() } else { self.to_string() }
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        /// A server at its capacity is worth asking again soon.
+        const CAPACITY_RETRY: Duration = Duration::from_secs(1);
+        if let Self::KeysUnavailable { retry_after }
+        | Self::TooManyFailures { retry_after }
+        | Self::RateLimit { retry_after }
+        | Self::StreamLimit { retry_after } = self
+        {
+            return Some(*retry_after);
+        }
+        matches!(self, Self::Memory | Self::Upstream(UpstreamFailure::Capacity)).then_some(CAPACITY_RETRY)
+    }
+
+    fn challenge(&self, challenges: &Challenges, tenant: Option<&TenantId>) -> Option<HeaderValue> {
+        if let Self::Bearer(error) = self {
+            return Some(match error {
+                BearerError::Missing | BearerError::Scheme => challenges.plain(tenant),
+                BearerError::Multiple | BearerError::Malformed | BearerError::InQuery => {
+                    challenges.error(ChallengeError::InvalidRequest, tenant)
+                }
+            });
+        }
+        if let Self::Scope(scope) = self {
+            return Some(challenges.error(ChallengeError::InsufficientScope(scope), tenant));
+        }
+        // Digest §2: a tenant that may not come in gets no challenge; another token of this caller would not help.
+        let Self::Token(error) = self else { return None };
+        let invalid = *error != TokenError::Tenant;
+        invalid.then(|| challenges.error(ChallengeError::InvalidToken(error.description()), tenant))
+    }
+}
+
+/// `Retry-After` in whole seconds, rounded up (digest §9): never earlier than it would help, never zero.
+pub(crate) fn whole_seconds(wait: Duration) -> u64 {
+    (wait.as_secs() + u64::from(wait.subsec_nanos() > 0)).max(1)
+}
+
+/// The method is one that an MCP route has in this era.
+pub(crate) fn allowed_on_route(method: &Method, era: Era) -> Result<(), Rejection> {
+    let (known, allow) = match era {
+        Era::Legacy => ([Method::GET, Method::POST, Method::DELETE].contains(method), ALLOW),
+        Era::Modern => (*method == Method::POST, MODERN_ALLOW),
+    };
+    known.then_some(()).ok_or(Rejection::Method { allow })
+}
