@@ -99,38 +99,38 @@ async fn f4_equal_content_lengths_are_refused_or_served_once() {
 async fn f5_malformed_chunks_get_400_and_are_never_complete_upstream() {
     let (issuer, upstream, gateway) = start().await;
     for body in [
-        "0x5\r\nhello\r\n0\r\n\r\n",
-        "+5\r\nhello\r\n0\r\n\r\n",
-        "-5\r\nhello\r\n0\r\n\r\n",
-        " 5\r\nhello\r\n0\r\n\r\n",
-        "5 \r\nhello\r\n0\r\n\r\n",
-        "5\nhello\r\n0\r\n\r\n",
-        "5\r\nhello\n0\r\n\r\n",
-        "5\r\nhello0\r\n\r\n",
-        "5\r\nhelloXX0\r\n\r\n",
-        "g\r\nhello\r\n0\r\n\r\n",
-        "\r\nhello\r\n0\r\n\r\n",
-        "5,5\r\nhello\r\n0\r\n\r\n",
-        "fffffffffffffffff\r\nhello\r\n0\r\n\r\n",
-        "10000000000000005\r\nhello\r\n0\r\n\r\n",
-        "5\r\nhello\r\n0\r\nfold\r\n\r\n",
-        "5\r\nhello\r\n0\r\n x: y\r\n\r\n",
-        "5\r\nhello\r\n0\r\nx : y\r\n\r\n",
-        "5\r\nhello\r\n0\n\r\n",
-        "5;a\nb\r\nhello\r\n0\r\n\r\n",
-        "5;a\rb\r\nhello\r\n0\r\n\r\n",
+        "0x5\r\n{\"a\":\r\n0\r\n\r\n",
+        "+5\r\n{\"a\":\r\n0\r\n\r\n",
+        "-5\r\n{\"a\":\r\n0\r\n\r\n",
+        " 5\r\n{\"a\":\r\n0\r\n\r\n",
+        "5 \r\n{\"a\":\r\n0\r\n\r\n",
+        "5\n{\"a\":\r\n0\r\n\r\n",
+        "5\r\n{\"a\":\n0\r\n\r\n",
+        "5\r\n{\"a\":0\r\n\r\n",
+        "5\r\n{\"a\":XX0\r\n\r\n",
+        "g\r\n{\"a\":\r\n0\r\n\r\n",
+        "\r\n{\"a\":\r\n0\r\n\r\n",
+        "5,5\r\n{\"a\":\r\n0\r\n\r\n",
+        "fffffffffffffffff\r\n{\"a\":\r\n0\r\n\r\n",
+        "10000000000000005\r\n{\"a\":\r\n0\r\n\r\n",
+        "5\r\n{\"a\":\r\n0\r\nfold\r\n\r\n",
+        "5\r\n{\"a\":\r\n0\r\n x: y\r\n\r\n",
+        "5\r\n{\"a\":\r\n0\r\nx : y\r\n\r\n",
+        "5\r\n{\"a\":\r\n0\n\r\n",
+        "5;a\nb\r\n{\"a\":\r\n0\r\n\r\n",
+        "5;a\rb\r\n{\"a\":\r\n0\r\n\r\n",
     ] {
         println!("case: {body:?}");
         malformed_body(&gateway, &issuer, body).await;
     }
-    assert!(upstream.received().iter().all(|request| !request.complete), "{:?}", upstream.received());
+    assert!(upstream.received().is_empty(), "{:?}", upstream.received());
 }
 
 /// Asserts that this chunked body gets 400 and ends the connection.
 async fn malformed_body(gateway: &Gateway, issuer: &Issuer, body: &str) {
     let mut connection = gateway.connect().await;
     let reply = connection.exchange(post_head(issuer, "Transfer-Encoding: chunked\r\n") + body).await;
-    reply.assert_failed(400, "bad_request", "http.framing").await;
+    reply.assert_refused(400, "bad_request", "http.framing").await;
     connection.assert_closed().await;
 }
 
@@ -138,12 +138,11 @@ async fn malformed_body(gateway: &Gateway, issuer: &Issuer, body: &str) {
 async fn f5_body_that_turns_out_malformed_later_gets_400() {
     let (issuer, upstream, gateway) = start().await;
     let mut connection = gateway.connect().await;
-    connection.write(post_head(&issuer, "Transfer-Encoding: chunked\r\n") + "5\r\nhello\r\n").await;
-    upstream.until("the body begins", |request| !request.body.is_empty()).await;
+    connection.write(post_head(&issuer, "Transfer-Encoding: chunked\r\n") + "5\r\n{\"a\":\r\n").await;
     let reply = connection.exchange("x\r\n").await;
-    reply.assert_failed(400, "bad_request", "http.framing").await;
+    reply.assert_refused(400, "bad_request", "http.framing").await;
     connection.assert_closed().await;
-    upstream.until("the request is broken off", |request| request.gone && !request.complete).await;
+    assert!(upstream.received().is_empty());
 }
 
 #[tokio::test]
@@ -160,8 +159,8 @@ async fn f7_chunk_extensions_are_not_forwarded() {
 #[tokio::test]
 async fn f7_chunk_extensions_over_16_kib_get_400() {
     let (issuer, upstream, gateway) = start().await;
-    let one_long = format!("5;{}\r\nhello\r\n0\r\n\r\n", "x".repeat(17 * 1024));
-    let many_short = "1;xxxxxxxxxxxxxxx\r\na\r\n".repeat(1200) + "0\r\n\r\n";
+    let one_long = format!("5;{}\r\n    1\r\n0\r\n\r\n", "x".repeat(17 * 1024));
+    let many_short = "1;xxxxxxxxxxxxxxx\r\n \r\n".repeat(1200) + "0\r\n\r\n";
     for body in [one_long, many_short] {
         malformed_body(&gateway, &issuer, &body).await;
     }

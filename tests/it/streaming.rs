@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use crate::support::client::CALL;
 use crate::support::raw::post_head;
 use crate::support::{Client, Gateway, Issuer, PATH, Upstream, start, start_with};
 
@@ -185,14 +186,15 @@ async fn stream_that_nobody_reads_does_not_block_its_neighbours() {
 }
 
 #[tokio::test]
-async fn request_body_passes_before_it_is_whole() {
+async fn nothing_of_a_request_passes_before_its_body_is_whole() {
     let (issuer, upstream, gateway) = start().await;
     let mut connection = gateway.connect().await;
-    let head = post_head(&issuer, "Content-Length: 8\r\n");
-    connection.write(head + "{\"a\"").await;
-    upstream.until("the first half", |request| request.body == b"{\"a\"").await;
-    assert_eq!(connection.exchange(": 1}").await.status(), 200);
-    assert!(upstream.only().complete);
+    let head = post_head(&issuer, &format!("Content-Length: {}\r\n", CALL.len()));
+    connection.write(head + &CALL[..10]).await;
+    gateway.accepts("beside it", issuer.mint()).await;
+    assert_eq!(upstream.received().len(), 1);
+    assert_eq!(connection.exchange(&CALL[10..]).await.status(), 200);
+    assert_eq!(upstream.received()[1].body, CALL.as_bytes());
 }
 
 #[tokio::test]

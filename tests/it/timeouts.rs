@@ -93,10 +93,10 @@ async fn d4_body_that_stalls_gets_408() {
     let mut connection = gateway.connect().await;
     let start = Instant::now();
     let reply = connection.exchange(post_head(&issuer, "Content-Length: 1000\r\n") + "{\"half\":").await;
-    reply.assert_failed(408, "request_timeout", "conn.body_timeout").await;
+    reply.assert_refused(408, "request_timeout", "conn.body_timeout").await;
     connection.assert_closed().await;
     assert!((Duration::from_millis(250)..SOON).contains(&start.elapsed()), "{:?}", start.elapsed());
-    assert!(upstream.received().iter().all(|request| !request.complete));
+    assert!(upstream.received().is_empty());
 }
 
 #[tokio::test]
@@ -106,14 +106,14 @@ async fn d4_body_that_trickles_gets_408() {
     connection.write(post_head(&issuer, "Content-Length: 100000\r\n")).await;
     let start = Instant::now();
     for _ in 0..60 {
-        connection.write("x").await;
+        connection.write(" ").await;
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     let reply = connection.reply().await;
     assert_eq!(reply.status(), 408);
     assert_eq!(reply.log().await.text("reason"), "conn.body_timeout");
     assert!(start.elapsed() < SOON + Duration::from_secs(3));
-    assert!(upstream.received().iter().all(|request| !request.complete));
+    assert!(upstream.received().is_empty());
 }
 
 #[tokio::test]
@@ -134,7 +134,7 @@ async fn d4_http2_body_that_stalls_is_refused() {
     connection.data(stream, b"{", false).await;
     let outcome = connection.outcome(stream).await;
     assert!(matches!(outcome, Outcome::Answered(408) | Outcome::Reset(_)), "{outcome:?}");
-    assert!(upstream.received().iter().all(|request| !request.complete));
+    assert!(upstream.received().is_empty());
 }
 
 #[tokio::test]
@@ -188,8 +188,8 @@ async fn d24_time_to_send_a_body_is_no_time_of_the_upstream() {
     let (issuer, upstream, gateway) = start_with(&timeouts("response = \"400ms\"")).await;
     let mut connection = gateway.connect().await;
     connection.write(post_head(&issuer, &format!("Content-Length: {}\r\n", CALL.len())) + &CALL[..5]).await;
-    upstream.until("the body begins", |request| !request.body.is_empty()).await;
     tokio::time::sleep(Duration::from_millis(900)).await;
+    assert!(upstream.received().is_empty());
     assert_eq!(connection.exchange(&CALL[5..]).await.status(), 200);
 }
 
@@ -325,7 +325,7 @@ async fn d24_upstream_that_takes_no_body_gets_504() {
     );
     let gateway = Gateway::start_with(&issuer, &upstream, &changes).await;
     let start = Instant::now();
-    let client = gateway.client().bearer(issuer.mint()).body(vec![b' '; 16 << 20]);
+    let client = gateway.client().bearer(issuer.mint()).body(CALL.to_owned() + &" ".repeat(16 << 20));
     let mut connection = client.connect_http2().await;
     let call = connection.send(&client, "POST", PATH);
     let reply = tokio::time::timeout(2 * SOON, call).await.expect("an answer");

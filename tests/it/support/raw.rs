@@ -1,13 +1,19 @@
 //! HTTP/1.1 requests as exact bytes.
 
+use std::fmt::Display;
+
 use super::{Gateway, Issuer, PATH};
 
 /// The head of a POST with a good token and these lines; what follows the empty line is up to the caller.
 pub(crate) fn post_head(issuer: &Issuer, lines: &str) -> String {
+    post_head_with(issuer.mint(), lines)
+}
+
+/// The same with this token.
+pub(crate) fn post_head_with(token: impl Display, lines: &str) -> String {
     format!(
-        "POST {PATH} HTTP/1.1\r\nHost: mcp.example.com\r\nAuthorization: Bearer {}\r\n\
-         Content-Type: application/json\r\n{lines}\r\n",
-        issuer.mint()
+        "POST {PATH} HTTP/1.1\r\nHost: mcp.example.com\r\nAuthorization: Bearer {token}\r\n\
+         Content-Type: application/json\r\n{lines}\r\n"
     )
 }
 
