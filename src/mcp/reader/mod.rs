@@ -1,6 +1,18 @@
-//! Body → messages, read without ambiguity.
+//! Body → messages, read without ambiguity: strict JSON all through, and no member that decides stands twice.
+//!
+//! One pass over the bytes as they arrive. What any lenient parser might read in another way is refused, so that the upstream
+//! cannot understand something else than what was judged (threat M5).
+
+mod collector;
+mod draft;
+mod json;
+mod member;
+#[cfg(test)]
+mod tests;
 
 use super::message::{Message, RequestId};
+use collector::{Collector, Place};
+use json::Stream;
 
 /// Deepest nesting of a body (threat M10).
 pub const MAX_DEPTH: u32 = 64;
@@ -8,7 +20,10 @@ pub const MAX_DEPTH: u32 = 64;
 /// Reads one body, piece by piece as it arrives; nothing of it is copied but the few texts that decide.
 #[derive(Debug)]
 pub struct Reader {
-    batches: bool,
+    stream: Stream,
+    collector: Collector,
+    /// What was wrong: nothing makes it good again.
+    fault: Option<Fault>,
 }
 
 /// What a body holds.
@@ -65,16 +80,27 @@ pub enum Fault {
 impl Reader {
     /// `batches`: arrays of messages are taken too.
     pub fn new(batches: bool) -> Self {
-        Self { batches }
+        Self { stream: Stream::default(), collector: Collector::new(batches), fault: None }
     }
 
     /// Takes the next bytes.
-    pub fn feed(&mut self, _piece: &[u8]) -> Result<(), Unreadable> {
-        Ok(())
+    pub fn feed(&mut self, piece: &[u8]) -> Result<(), Unreadable> {
+        let read = match self.fault {
+            Some(fault) => Err(fault),
+            None => self.stream.feed(piece, &mut self.collector),
+        };
+        read.map_err(|fault| self.unreadable(fault))
     }
 
     /// The end of the body.
-    pub fn finish(self) -> Result<Body, Unreadable> {
-        Err(Unreadable { fault: if self.batches { Fault::Batch } else { Fault::Syntax }, id: None })
+    pub fn finish(mut self) -> Result<Body, Unreadable> {
+        self.feed(b"")?;
+        self.stream.finish(&mut self.collector).map_err(|fault| self.unreadable(fault))?;
+        self.collector.body().ok_or(Unreadable { fault: Fault::Syntax, id: None })
+    }
+
+    fn unreadable(&mut self, fault: Fault) -> Unreadable {
+        self.fault = Some(fault);
+        Unreadable { fault, id: self.collector.id().cloned() }
     }
 }
