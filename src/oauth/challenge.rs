@@ -8,13 +8,13 @@ use crate::names::{Scope, TenantId};
 
 /// What a `Bearer` challenge says is wrong (RFC 6750 §3.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ChallengeError {
+pub enum ChallengeError<'a> {
     /// 400: the credentials could not be read.
     InvalidRequest,
     /// 401: the token is not valid here.
     InvalidToken(&'static str),
-    /// 403: the token lacks scopes.
-    InsufficientScope,
+    /// 403: the token lacks scopes. These are all that the operation needs, separated by blanks.
+    InsufficientScope(&'a str),
 }
 
 /// The challenges of one route; the public URL comes from the configuration, never from a request.
@@ -25,10 +25,17 @@ pub struct Challenges {
 }
 
 impl Challenges {
-    /// For a route with this resource, whose operations need these scopes.
+    /// For a route with this resource; `scopes` are what its clients ask for at first ([`RouteConfig::first_scopes`]).
+    ///
+    /// [`RouteConfig::first_scopes`]: crate::config::RouteConfig::first_scopes
     pub fn new(resource: Resource, scopes: &[Scope]) -> Self {
         let scope = scopes.iter().map(Scope::as_str).collect::<Vec<_>>().join(" ");
         Self { resource, scope }
+    }
+
+    /// What clients ask for at first, separated by blanks.
+    pub fn scope(&self) -> &str {
+        &self.scope
     }
 
     /// The challenge without an error: no credentials were offered (RFC 6750 §3.1: no error code then).
@@ -36,8 +43,8 @@ impl Challenges {
         bearer(&[("scope", &self.scope), ("resource_metadata", &self.resource.metadata_url(tenant))])
     }
 
-    /// The challenge that names an error. Scopes are those that the operation needs, all of them at once.
-    pub fn error(&self, error: ChallengeError, tenant: Option<&TenantId>) -> HeaderValue {
+    /// The challenge that names an error.
+    pub fn error(&self, error: ChallengeError<'_>, tenant: Option<&TenantId>) -> HeaderValue {
         let scope = ("scope", self.scope.as_str());
         let url = self.resource.metadata_url(tenant);
         let metadata = ("resource_metadata", url.as_str());
@@ -46,9 +53,12 @@ impl Challenges {
             ChallengeError::InvalidToken(why) => {
                 bearer(&[("error", "invalid_token"), ("error_description", why), scope, metadata])
             }
-            ChallengeError::InsufficientScope => {
-                bearer(&[("error", "insufficient_scope"), scope, metadata, ("error_description", INSUFFICIENT_SCOPE)])
-            }
+            ChallengeError::InsufficientScope(needed) => bearer(&[
+                ("error", "insufficient_scope"),
+                ("scope", needed),
+                metadata,
+                ("error_description", INSUFFICIENT_SCOPE),
+            ]),
         }
     }
 }
@@ -89,9 +99,9 @@ mod tests {
                 format!("Bearer error=\"invalid_token\", error_description=\"why\", scope=\"a b\", {METADATA}"),
             ),
             (
-                challenges.error(ChallengeError::InsufficientScope, Some(&tenant)),
+                challenges.error(ChallengeError::InsufficientScope("a c"), Some(&tenant)),
                 format!(
-                    "Bearer error=\"insufficient_scope\", scope=\"a b\", {METADATA}, error_description=\"{INSUFFICIENT_SCOPE}\""
+                    "Bearer error=\"insufficient_scope\", scope=\"a c\", {METADATA}, error_description=\"{INSUFFICIENT_SCOPE}\""
                 ),
             ),
         ];

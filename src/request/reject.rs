@@ -228,7 +228,7 @@ impl Rejection {
             });
         }
         if *self == Self::Scope {
-            return Some(challenges.error(ChallengeError::InsufficientScope, tenant));
+            return Some(challenges.error(ChallengeError::InsufficientScope(challenges.scope()), tenant));
         }
         // Digest §2: a tenant that may not come in gets no challenge; another token of this caller would not help.
         let Self::Token(error) = self else { return None };
