@@ -37,8 +37,8 @@ async fn m1_bodies_that_are_no_json_get_parse_error() {
         b"{\"jsonrpc\":\"2.0\",\"method\":\"ping\"",
         b"{'jsonrpc':'2.0'}",
         b"{\"jsonrpc\":\"2.0\",}",
-        b"{\"jsonrpc\":\"2.0\"} x",
-        b"{\"jsonrpc\":\"2.0\"}{}",
+        b"{\"jsonrpc\":\"2.0\",\"method\":\"ping\"} x",
+        b"{\"jsonrpc\":\"2.0\",\"method\":\"ping\"}{}",
         b"{\"jsonrpc\":\"2.0\",\"x\":01}",
         b"{\"jsonrpc\":\"2.0\",\"x\":\"\x01\"}",
     ];
@@ -98,8 +98,8 @@ async fn m5_members_that_decide_and_stand_twice_are_refused() {
 async fn m8_bodies_of_another_shape_are_refused() {
     let with_id = [
         r#"{"id":1,"method":"ping"}"#,
-        r#"{"jsonrpc":"1.0","id":1,"method":"ping"}"#,
-        r#"{"jsonrpc":2.0,"id":1,"method":"ping"}"#,
+        r#"{"id":1,"jsonrpc":"1.0","method":"ping"}"#,
+        r#"{"id":1,"jsonrpc":2.0,"method":"ping"}"#,
         r#"{"jsonrpc":"2.0","id":1,"method":7}"#,
         r#"{"jsonrpc":"2.0","id":1,"method":null}"#,
         r#"{"jsonrpc":"2.0","id":1,"method":""}"#,
