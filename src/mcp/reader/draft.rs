@@ -159,9 +159,10 @@ fn method(value: Token<'_>) -> Result<Box<str>, Fault> {
     if method.is_empty() || method.contains(char::is_control) { Err(Fault::Shape) } else { Ok(method) }
 }
 
+/// No name holds a NUL: a server written in C would read the part before it, which is another name than the one judged.
 fn name(value: Token<'_>) -> Result<Box<str>, Fault> {
     let name = text(value, MAX_NAME_BYTES)?;
-    if name.is_empty() { Err(Fault::Shape) } else { Ok(name) }
+    if name.is_empty() || name.contains('\0') { Err(Fault::Shape) } else { Ok(name) }
 }
 
 /// A text of at most `most` bytes.

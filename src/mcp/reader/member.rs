@@ -127,12 +127,14 @@ pub(super) const fn room_for(bytes: usize) -> usize {
     ESCAPE_BYTES * bytes + 2
 }
 
-/// As Go's `encoding/json` compares member names: by Unicode's simple case folding, which for these names means ASCII without
-/// case, the long s (U+017F) and the Kelvin sign (U+212A). A server written in Go reads `"Method"` as `method`.
+/// What lenient readers compare. Go's `encoding/json` reads `"Method"` as `method`: it folds case as Unicode does, which for
+/// these names means ASCII without case, the long s (U+017F) and the Kelvin sign (U+212A). Java's `equalsIgnoreCase` takes the i
+/// with and without dot (U+0130, U+0131) for an i too. Readers in C end a name at its first NUL.
 fn folded(name: &str) -> impl Iterator<Item = char> {
-    name.chars().map(|c| match c {
+    name.chars().take_while(|c| *c != '\0').map(|c| match c {
         '\u{17F}' => 's',
         '\u{212A}' => 'k',
+        '\u{130}' | '\u{131}' => 'i',
         _ => c.to_ascii_lowercase(),
     })
 }
