@@ -21,6 +21,7 @@ mod config;
 mod cors;
 mod credentials;
 mod exchanges;
+mod explain;
 mod forwarding;
 mod framing;
 mod headers;
