@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use portcullis::config::{Config, Effect, RouteConfig, TenantRule};
-use portcullis::policy::Policy;
+
+use super::warnings::warnings;
 
 /// What `check` says about a good configuration: what to register at the provider, and what is not protected.
 pub(crate) fn summary(config: &Config, file: &Path) -> String {
@@ -56,41 +57,4 @@ fn rules(route: &RouteConfig) -> String {
         (0, Effect::Allow) => String::new(),
         (count, _) => format!("  rules     {count}; what none matches is {default}\n"),
     }
-}
-
-/// The methods that each era's clients begin with.
-const FIRST: [&str; 2] = ["initialize", "server/discover"];
-
-/// What is allowed but worth a second look.
-fn warnings(config: &Config) -> Vec<String> {
-    let mut found = Vec::new();
-    for route in &config.routes {
-        let policy = Policy::new(route);
-        if !FIRST.iter().any(|method| policy.can_allow(method)) {
-            found.push(format!(
-                "route {}: no rule allows anybody initialize or server/discover, with which clients begin; let them through \
-                 with methods = [\"initialize\", \"ping\", \"server/discover\", \"notifications/*\", \"*/list\"]",
-                route.name
-            ));
-        }
-        let url = &route.upstream.url;
-        if url.scheme_str() == Some("http") && !url.host().is_some_and(is_loopback) {
-            found.push(format!(
-                "route {}: the upstream is reached in plain text over a network: who sits there reads everything and can \
-                 go around the gateway; put it on loopback or use https://",
-                route.name
-            ));
-        }
-    }
-    for (index, issuer) in config.issuers.iter().enumerate() {
-        if !config.routes.iter().any(|route| route.issuers.contains(&index)) {
-            found.push(format!("issuer {} is used by no route", issuer.name));
-        }
-    }
-    found
-}
-
-fn is_loopback(host: &str) -> bool {
-    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>();
-    address.map_or(host == "localhost", |address| address.is_loopback())
 }

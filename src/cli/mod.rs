@@ -3,6 +3,7 @@
 mod check;
 mod explain;
 mod healthcheck;
+mod warnings;
 
 use std::fmt;
 use std::io;

@@ -90,7 +90,7 @@ fn check_warns_of_plain_text_over_a_network() {
 }
 
 #[test]
-fn check_counts_rules_and_warns_of_those_that_let_no_client_begin() {
+fn check_counts_rules_and_warns_of_those_that_nobody_means() {
     let check = |rules: &str| {
         let folder = folder(|text| format!("{text}[routes.policy]\ndefault = \"deny\"\nrules = [{rules}]\n"));
         let outcome = portcullis(folder.path(), &["check"]);
@@ -100,6 +100,12 @@ fn check_counts_rules_and_warns_of_those_that_let_no_client_begin() {
     let closed = check("{ tools = [\"*\"] }");
     assert!(closed.contains("  rules     1; what none matches is denied\n"), "{closed}");
     assert!(closed.contains("warning: route notes: no rule allows anybody initialize or server/discover"), "{closed}");
+    let odd = check("{ methods = [\"tool/*\"] }, {}, { tools = [\"a\"] }");
+    assert!(odd.contains("warning: route notes: \"tool/*\" in the rule on line 21 fits no method of MCP"), "{odd}");
+    assert!(
+        odd.contains("the rule on line 21 matches everything: none after it is ever asked, from line 21 on"),
+        "{odd}"
+    );
     let open = check("{ methods = [\"server/*\"], scopes = [\"x\"] }, { tools = [\"*\"] }");
     assert!(open.contains("  rules     2; ") && !open.contains("warning"), "{open}");
 }
