@@ -24,6 +24,7 @@ mod cors;
 mod credentials;
 mod eras;
 mod exchanges;
+mod explain;
 mod forwarding;
 mod framing;
 mod headers;
