@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use super::failures::FailureBudget;
 use super::reject::Rejection;
 use super::verified::{Fingerprint, Verified, VerifiedTokens};
-use crate::config::{ClaimPath, Config, IdentityField, IssuerConfig, RouteConfig};
+use crate::config::{Config, IssuerConfig, RouteConfig};
 use crate::keys::{KeyStore, Keys, Unavailable};
 use crate::names::TenantId;
 use crate::token::bearer::bearer;
@@ -166,32 +166,11 @@ impl From<Unavailable> for Rejection {
 }
 
 fn trusted(route: &RouteConfig, issuers: &[IssuerConfig]) -> Vec<Trusted> {
-    let expect = |issuer: &IssuerConfig| Expectations {
-        issuer: issuer.issuer.clone(),
-        rules: issuer.rules.clone(),
-        resource: route.resource.clone(),
-        audiences: route.audiences.clone(),
-        tenant: route.tenant.clone(),
-        claims: injected_claims(route),
-        facts: route.policy.rules.iter().flat_map(|rule| rule.claims.iter().map(|(path, _)| path.clone())).collect(),
-    };
     let of_route = route.issuers.iter();
     of_route
-        .filter_map(|&store| issuers.get(store).map(|issuer| (expect(issuer), store)))
+        .filter_map(|&store| issuers.get(store).map(|issuer| (Expectations::new(route, issuer), store)))
         .map(|(expect, store)| Trusted { expect, store })
         .collect()
-}
-
-fn injected_claims(route: &RouteConfig) -> Vec<ClaimPath> {
-    let claim = |field: &IdentityField| match field {
-        IdentityField::Claim(path) => Some(path.clone()),
-        IdentityField::Subject
-        | IdentityField::Client
-        | IdentityField::Tenant
-        | IdentityField::Scopes
-        | IdentityField::Issuer => None,
-    };
-    route.identity.iter().filter_map(|(_, field)| claim(field)).collect()
 }
 
 fn verify_with(checked: Checked<'_>, keys: &Keys) -> Result<Identity, TokenError> {
