@@ -2,6 +2,7 @@
 
 mod bounds;
 mod identity;
+mod implies;
 mod issuer;
 mod limit;
 mod listen;
@@ -35,7 +36,8 @@ const ADMIN: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 
 pub(crate) fn all_keys() -> impl Iterator<Item = &'static str> {
     let nested = [issuer::CLAIMS_KEYS, listen::TLS_KEYS, listen::LIMITS_KEYS, limit::KEYS, route::METADATA_KEYS];
     let tables = [KEYS, ADMIN_KEYS, LOG_KEYS, listen::KEYS, issuer::KEYS, route::KEYS, route::TENANT_KEYS];
-    tables.into_iter().chain(nested).chain([upstream::TIMEOUTS_KEYS, sessions::KEYS]).flatten().copied()
+    let more = [policy::KEYS, policy::RULE_KEYS, sessions::KEYS, upstream::TIMEOUTS_KEYS];
+    tables.into_iter().chain(nested).chain(more).flatten().copied()
 }
 
 pub(crate) fn parse(text: &str, file: &Path, sources: &Sources<'_>) -> Result<Config, Vec<ConfigError>> {
