@@ -312,6 +312,16 @@ async fn ended_session_gets_404_and_others_go_on() {
 }
 
 #[tokio::test]
+async fn session_that_the_upstream_begins_anew_under_its_old_id_is_served() {
+    let (issuer, upstream, gateway) = start().await;
+    let id = open(&gateway, &upstream, issuer.mint()).await;
+    use_it(&gateway, issuer.mint(), &id, ("DELETE", None)).await.assert_served();
+    refuses(&gateway, "ended", issuer.mint(), &id, UNKNOWN).await;
+    let id = open(&gateway, &upstream, issuer.mint()).await;
+    serves(&gateway, &upstream, issuer.mint(), &id).await;
+}
+
+#[tokio::test]
 async fn other_spellings_and_fields_of_the_other_era_do_not_reach_the_upstream() {
     let (issuer, upstream, gateway) = start().await;
     let id = open(&gateway, &upstream, issuer.mint()).await;

@@ -59,6 +59,8 @@ impl Sessions {
             Session::Header(own) if own.id == id => Ok(own.sealed.clone()),
             Session::Header(_) | Session::Endpoint(_) | Session::None => {
                 let owner = owner(route, permit.identity());
+                // Some servers name their sessions by caller: what they begin anew is not over.
+                self.ended.remove(&owner.session(id));
                 self.keys.seal(&owner, Place::Header, id).map(from_ascii)
             }
         }
