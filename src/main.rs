@@ -10,25 +10,30 @@ use portcullis::config::{Config, ConfigError};
 use portcullis::server::{Gateway, Listeners};
 use tokio::signal::unix::{SignalKind, signal};
 
-use cli::{Arguments, Command, Failure};
+use cli::{Arguments, Command, Failure, Said};
 
 fn main() -> ExitCode {
     portcullis::install_crypto();
     let arguments = Arguments::parse();
     let file = &arguments.config;
     let done = match arguments.command.unwrap_or_default() {
-        Command::Run => load(Config::load(file)).and_then(run),
-        Command::Check => load(Config::check(file)).map(|config| cli::summary(&config, file)),
-        Command::Healthcheck => load(Config::load(file)).and_then(|config| cli::healthcheck(config.admin)),
-        Command::Completions { shell } => Ok(cli::completions(shell)),
+        Command::Run => load(Config::load(file)).and_then(run).map(Said::from),
+        Command::Check => load(Config::check(file)).map(|config| cli::summary(&config, file).into()),
+        Command::Explain(question) => {
+            load(Config::load(file)).and_then(|config| cli::explain(&config, file, &question))
+        }
+        Command::Healthcheck => {
+            load(Config::load(file)).and_then(|config| cli::healthcheck(config.admin)).map(Said::from)
+        }
+        Command::Completions { shell } => Ok(cli::completions(shell).into()),
         #[cfg(feature = "demo")]
-        Command::Demo { once } => demo(once),
+        Command::Demo { once } => demo(once).map(Said::from),
     };
     // A closed pipe is no failure: whoever closed it has read enough.
     match done {
-        Ok(text) => {
-            _ = std::io::stdout().write_all(text.as_bytes());
-            ExitCode::SUCCESS
+        Ok(said) => {
+            _ = std::io::stdout().write_all(said.text.as_bytes());
+            said.exit_code
         }
         Err(failure) => {
             _ = std::io::stderr().write_all(failure.to_string().as_bytes());

@@ -1,6 +1,6 @@
 //! What `portcullis explain` and `portcullis check` ask of a policy, beyond what a request does.
 
-use crate::config::{ClaimPath, Effect};
+use crate::config::{ClaimPath, Effect, Pattern};
 use crate::names::Scope;
 use crate::token::Caller;
 
@@ -44,6 +44,15 @@ impl Policy {
     /// Scopes that the caller has only because another implies them.
     pub fn implied(&self, caller: &Caller) -> Vec<Scope> {
         self.implications.implied(caller).cloned().collect()
+    }
+
+    /// The first rule that decides on everything: those after it are never asked.
+    pub fn catch_all(&self) -> Option<usize> {
+        self.rules.iter().position(|rule| {
+            let any_method =
+                rule.config().methods.is_empty() || rule.config().methods.iter().any(Pattern::fits_everything);
+            any_method && !rule.selects_targets() && (!rule.config().deny || rule.denies_everybody())
+        })
     }
 
     /// Somebody could be allowed this method, when it names nothing.

@@ -102,6 +102,27 @@ fn check_warns_of_plain_text_over_a_network() {
 }
 
 #[test]
+fn check_counts_rules_and_warns_of_those_that_nobody_means() {
+    let check = |rules: &str| {
+        let folder = folder(|text| format!("{text}[routes.policy]\ndefault = \"deny\"\nrules = [{rules}]\n"));
+        let outcome = portcullis(folder.path(), &["check"]);
+        assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
+        outcome.stdout
+    };
+    let closed = check("{ tools = [\"*\"] }");
+    assert!(closed.contains("  rules     1; what none matches is denied\n"), "{closed}");
+    assert!(closed.contains("warning: route notes: no rule allows anybody initialize or server/discover"), "{closed}");
+    let odd = check("{ methods = [\"tool/*\"] }, {}, { tools = [\"a\"] }");
+    assert!(odd.contains("warning: route notes: \"tool/*\" in the rule on line 21 fits no method of MCP"), "{odd}");
+    assert!(
+        odd.contains("the rule on line 21 matches everything: none after it is ever asked, from line 21 on"),
+        "{odd}"
+    );
+    let open = check("{ methods = [\"server/*\"], scopes = [\"x\"] }, { tools = [\"*\"] }");
+    assert!(open.contains("  rules     2; ") && !open.contains("warning"), "{open}");
+}
+
+#[test]
 fn check_says_every_mistake_and_exits_2() {
     let folder =
         folder(|text| text.replace("[listen]", "[listen]\nadress = 1").replace("tenant = \"any\"", "tenant = 1"));
@@ -170,7 +191,7 @@ fn version_help_and_completions_are_printed() {
     let version = portcullis(folder.path(), &["--version"]);
     assert_eq!(version.stdout, concat!("portcullis ", env!("CARGO_PKG_VERSION"), "\n"));
     let help = portcullis(folder.path(), &["--help"]);
-    for word in ["run", "check", "healthcheck", "completions", "--config", "PORTCULLIS_CONFIG"] {
+    for word in ["run", "check", "explain", "healthcheck", "completions", "--config", "PORTCULLIS_CONFIG"] {
         assert!(help.stdout.contains(word), "{word} in {}", help.stdout);
     }
     for shell in ["bash", "zsh", "fish"] {

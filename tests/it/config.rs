@@ -144,6 +144,28 @@ fn every_key_of_a_policy_reaches_its_place() {
 }
 
 #[test]
+fn what_the_documentation_of_rules_shows_is_accepted() {
+    const GATEWAY: &str = "[listen]\naddress = \"[::1]:0\"\ninsecure_plaintext = true\n\
+        [[issuers]]\nname = \"corp\"\nissuer = \"https://login.example.com\"\n";
+    let text = read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/policy.md"));
+    let blocks: Vec<&str> =
+        text.split("```toml\n").skip(1).map(|rest| rest.split("```").next().expect("code")).collect();
+    let (route, _) = blocks[0].split_once("[routes.policy]").expect("a whole route");
+    for block in &blocks {
+        let before = match block.split(['\n', ' ']).next() {
+            Some("[[routes]]") => String::new(),
+            Some("default") => format!("{route}[routes.policy]\n"),
+            _ => route.to_owned(),
+        };
+        let text = format!("{GATEWAY}{before}{block}");
+        let config =
+            Config::parse(&text, Path::new("gateway.toml")).unwrap_or_else(|errors| panic!("{errors:#?}\n{text}"));
+        assert!(!config.routes[0].policy.rules.is_empty());
+    }
+    assert!(blocks.len() >= 4);
+}
+
+#[test]
 fn references_fill_header_values_and_stay_out_of_debug() {
     let config = accepted("behind-a-proxy.toml");
     let value = |name: &str| {

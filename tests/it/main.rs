@@ -25,6 +25,7 @@ mod credentials;
 mod endpoints;
 mod eras;
 mod exchanges;
+mod explain;
 mod forwarding;
 mod framing;
 mod headers;

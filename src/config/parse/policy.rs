@@ -1,5 +1,6 @@
 //! `[routes.policy]`: what who may do, operation by operation.
 
+use std::collections::BTreeSet;
 use std::num::NonZeroU32;
 
 use super::super::policy::Selector;
@@ -7,7 +8,7 @@ use super::super::read::item::{Item, Seen, Text};
 use super::super::read::table::Table;
 use super::super::{ClaimPath, Effect, Limit, Pattern, PolicyConfig, Quota, Rule};
 use super::{bounds, implies, route};
-use crate::names::{ClientId, Subject, TenantId};
+use crate::names::{ClientId, Scope, Subject, TenantId};
 
 pub(super) const KEYS: &[&str] = &["default", "implies", "step_up", "rules"];
 pub(super) const RULE_KEYS: &[&str] =
@@ -17,6 +18,9 @@ pub(super) const RULE_KEYS: &[&str] =
 const MAX_RULES: usize = 1000;
 /// Entries of one list in a rule: a tenant's own list of tools is far shorter.
 const MAX_ENTRIES: usize = 1000;
+/// Scopes of one rule together, and of a whole policy where the first challenge names them all: clients get them in one header
+/// field, and many refuse longer ones.
+const MAX_SCOPE_BYTES: usize = 4 * 1024;
 /// A pattern longer than a URI that anybody types.
 const MAX_PATTERN_BYTES: usize = 1024;
 
@@ -25,12 +29,12 @@ pub(super) fn read(table: &Table<'_>, limits: &[Limit]) -> PolicyConfig {
         return PolicyConfig::default();
     };
     let rules = rules(&table, smallest_burst(limits));
-    PolicyConfig {
-        default: default(&table, rules.is_empty()),
-        implies: implies::read(&table),
-        rules,
-        step_up: table.get("step_up").and_then(|item| item.boolean()).unwrap_or(true),
+    let step_up = table.get("step_up").and_then(|item| item.boolean()).unwrap_or(true);
+    let every: BTreeSet<&Scope> = rules.iter().flat_map(|rule| &rule.scopes).collect();
+    if !step_up && are_too_long(every) {
+        table.error("step_up", "must be true: the scopes of all rules together do not fit into a header field of 4KiB");
     }
+    PolicyConfig { default: default(&table, rules.is_empty()), implies: implies::read(&table), rules, step_up }
 }
 
 /// A rule says what is meant by silence, or it is not safe to say it.
@@ -82,6 +86,10 @@ fn rule(item: &Item<'_>, burst: Option<NonZeroU32>) -> Option<Rule> {
     Some(rule)
 }
 
+fn are_too_long<'s>(scopes: impl IntoIterator<Item = &'s Scope>) -> bool {
+    scopes.into_iter().map(|scope| scope.as_str().len() + 1).sum::<usize>() > MAX_SCOPE_BYTES
+}
+
 /// What would read as one thing and do another.
 fn refuse_nonsense(table: &Table<'_>, rule: &Rule) {
     if rule.deny && table.get("scopes").is_some() {
@@ -90,6 +98,9 @@ fn refuse_nonsense(table: &Table<'_>, rule: &Rule) {
             "must not stand beside deny: it would refuse callers for having more; a rule without deny that needs these \
              scopes refuses everybody else",
         );
+    }
+    if are_too_long(&rule.scopes) {
+        table.error("scopes", "must be at most 4KiB together: clients get them in one header field");
     }
     if rule.deny && table.get("cost").is_some() {
         table.error("cost", "must not stand beside deny: what is refused is not charged");

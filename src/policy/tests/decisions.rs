@@ -197,3 +197,12 @@ fn a_method_that_nobody_may_use_is_known() {
     assert!(!with("deny", "{ methods = [\"ini*\"], deny = true }, { scopes = [\"s\"] }"));
     assert!(!with("allow", "{ deny = true }"));
 }
+
+#[test]
+fn a_rule_that_ends_all_others_is_known() {
+    let first = |rules: &str| World::new(&format!("default = \"deny\"\nrules = [{rules}]")).policy.catch_all();
+    assert_eq!(first("{ tools = [\"*\"] }, { methods = [\"*/*\"] }, { tenants = [\"a\"], deny = true }"), None);
+    assert_eq!(first("{ tools = [\"*\"] }, { scopes = [\"s\"] }, {}"), Some(1));
+    assert_eq!(first("{ methods = [\"x\", \"*\"] }"), Some(0));
+    assert_eq!(first("{ deny = true }"), Some(0));
+}

@@ -1,0 +1,211 @@
+//! Whom a question is about: a token whose signature nobody checks, or claims that somebody wrote down.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use portcullis::config::{ClaimPath, Config, IssuerConfig, RouteConfig, TenantRule};
+use portcullis::names::{Scope, TenantId};
+use portcullis::policy::Policy;
+use portcullis::token::bare::BareClaims;
+use portcullis::token::verify::{Expectations, Unverified};
+use portcullis::token::{Caller, TokenError};
+
+use super::{Failure, Question, Text, TokenText};
+
+/// Longer than any token, and than the claims in one.
+const MAX_INPUT_BYTES: u64 = 64 * 1024;
+
+/// What became of the credentials.
+pub(super) enum Known {
+    Caller(KnownCaller),
+    Refused(Refusal),
+}
+
+pub(super) struct KnownCaller {
+    pub(super) caller: Caller,
+    issuer_name: String,
+    implied: Vec<Scope>,
+    /// What was checked, and what was not.
+    proven: String,
+}
+
+pub(super) struct Refusal {
+    error: TokenError,
+    hint: Option<String>,
+}
+
+pub(super) fn identify(
+    config: &Config,
+    route: &RouteConfig,
+    question: &Question,
+    tenant: Option<&TenantId>,
+) -> Result<Known, Failure> {
+    let issuers: Vec<&IssuerConfig> = route.issuers.iter().filter_map(|at| config.issuers.get(*at)).collect();
+    let judged = match (&question.token, &question.claims) {
+        (Some(token), _) => Ok(by_token(route, &issuers, &token_text(token)?, tenant)),
+        (None, Some(path)) => {
+            let unread = |why: &dyn std::fmt::Display| Failure::Usage(format!("--claims: {}: {why}", path.display()));
+            let text = File::open(path).and_then(read).map_err(|why| unread(&why))?;
+            let claims = BareClaims::read(text.as_bytes())
+                .map_err(|_| unread(&"must be a JSON object in which no member stands twice"))?;
+            by_claims(route, &issuers, &claims, tenant)
+        }
+        (None, None) => Err(Failure::Usage("needs --token or --claims".into())),
+    };
+    Ok(match judged? {
+        Ok((caller, issuer, proven)) => Known::Caller(KnownCaller {
+            implied: Policy::new(route).implied(&caller),
+            caller,
+            issuer_name: issuer.name.clone(),
+            proven,
+        }),
+        Err((error, issuer)) => Known::Refused(Refusal { hint: hint(error, route, &issuers, issuer, tenant), error }),
+    })
+}
+
+/// The caller, the issuer, and what was checked; or what is wrong, and whose rules say so.
+type Judged<'c> = Result<(Caller, &'c IssuerConfig, String), (TokenError, Option<&'c IssuerConfig>)>;
+
+fn by_token<'c>(
+    route: &RouteConfig,
+    issuers: &[&'c IssuerConfig],
+    text: &str,
+    tenant: Option<&TenantId>,
+) -> Judged<'c> {
+    let unverified = Unverified::read(text).map_err(|error| (error, None))?;
+    let issuer = by_name(issuers, unverified.issuer()).ok_or((TokenError::Issuer, None))?;
+    // Under a clock before 1970 every token is expired.
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(u64::MAX, |time| time.as_secs());
+    let checked = unverified.check(&Expectations::new(route, issuer), tenant, now);
+    let caller =
+        checked.and_then(portcullis::token::verify::Checked::claimed).map_err(|error| (error, Some(issuer)))?;
+    let proven =
+        "the signature was NOT checked; header, issuer, times, audience, claims and tenant are as the route wants them";
+    Ok((caller, issuer, proven.to_owned()))
+}
+
+fn by_claims<'c>(
+    route: &RouteConfig,
+    issuers: &[&'c IssuerConfig],
+    claims: &BareClaims,
+    tenant: Option<&TenantId>,
+) -> Result<Judged<'c>, Failure> {
+    let (issuer, assumed) = match (claims.issuer(), issuers) {
+        (None, [only]) => (Some(*only), format!("; issuer {} was assumed, the route's only one", only.name)),
+        (None, several) => {
+            let names: Vec<&str> = several.iter().map(|issuer| issuer.issuer.as_str()).collect();
+            return Err(Failure::Usage(format!("--claims: needs iss: the route has {}", names.join(" and "))));
+        }
+        (named, issuers) => (by_name(issuers, named), String::new()),
+    };
+    let Some(issuer) = issuer else { return Ok(Err((TokenError::Issuer, None))) };
+    let mut expect = Expectations::new(route, issuer);
+    // Whoever writes claims down need not invent an id for them.
+    expect.rules.strict = false;
+    let caller = claims.caller(&expect, tenant).map_err(|error| (error, Some(issuer)));
+    let proven = format!(
+        "claims as they were written down; a token with them, its times and its audience were assumed{assumed}"
+    );
+    Ok(caller.map(|caller| (caller, issuer, proven)))
+}
+
+fn by_name<'c>(issuers: &[&'c IssuerConfig], name: Option<&str>) -> Option<&'c IssuerConfig> {
+    issuers.iter().find(|issuer| name == Some(issuer.issuer.as_str())).copied()
+}
+
+fn token_text(TokenText(text): &TokenText) -> Result<String, Failure> {
+    let text = if text == "-" { read(io::stdin())? } else { text.clone() };
+    Ok(text.trim().to_owned())
+}
+
+fn read(from: impl Read) -> io::Result<String> {
+    let mut text = String::new();
+    from.take(MAX_INPUT_BYTES + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > MAX_INPUT_BYTES {
+        return Err(io::Error::other("longer than 64KiB"));
+    }
+    Ok(text)
+}
+
+pub(super) fn describe(text: &mut Text, known: &KnownCaller) {
+    let KnownCaller { caller, issuer_name, implied, proven } = known;
+    let named = |name: Option<&str>| name.unwrap_or("none").to_owned();
+    let client = named(caller.client().map(portcullis::names::ClientId::as_str));
+    let tenant = named(caller.tenant().map(TenantId::as_str));
+    text.line("caller", &format!("subject {}, client {client}, tenant {tenant}", caller.subject()));
+    text.line("issuer", &format!("{} ({issuer_name})", caller.issuer()));
+    let implied = if implied.is_empty() { String::new() } else { format!("; by implication {}", scopes(implied)) };
+    text.line("scopes", &format!("{}{implied}", scopes(caller.scopes())));
+    text.line("unproven", proven);
+}
+
+pub(super) fn scopes(scopes: &[Scope]) -> String {
+    if scopes.is_empty() { "none".into() } else { scopes.iter().map(Scope::as_str).collect::<Vec<_>>().join(" ") }
+}
+
+pub(super) fn refuse(text: &mut Text, Refusal { error, hint }: &Refusal) {
+    let answer = if *error == TokenError::Tenant { "403 forbidden" } else { "401 invalid_token" };
+    text.line("decision", &format!("refused before any rule is asked ({answer})"));
+    text.line("because", &format!("{error}: {}", error.description()));
+    if let Some(hint) = hint {
+        text.line("accepted", hint);
+    }
+}
+
+/// What the route would have taken instead. Nothing of the token is repeated.
+fn hint(
+    error: TokenError,
+    route: &RouteConfig,
+    issuers: &[&IssuerConfig],
+    issuer: Option<&IssuerConfig>,
+    tenant: Option<&TenantId>,
+) -> Option<String> {
+    let rules = issuer.map(|issuer| &issuer.rules);
+    let claims = |paths: &[ClaimPath]| paths.iter().map(|path| path.text.as_str()).collect::<Vec<_>>().join(" or ");
+    match error {
+        TokenError::Issuer => {
+            let names: Vec<&str> = issuers.iter().map(|issuer| issuer.issuer.as_str()).collect();
+            Some(format!("iss {}", names.join(" or ")))
+        }
+        TokenError::Audience => {
+            let own = route.resource.for_tenant(tenant);
+            let audiences: Vec<&str> = std::iter::once(&own).chain(&route.audiences).map(String::as_str).collect();
+            Some(format!("aud {}", audiences.join(" or ")))
+        }
+        TokenError::Type => Some(format!("typ {:?}", rules?.token_types)),
+        TokenError::Algorithm => Some(format!("alg {:?}", rules?.algorithms)),
+        TokenError::Subject => Some(format!("a subject in {}", claims(&rules?.claims.subject))),
+        TokenError::Client => Some(format!("a client in {}", claims(&rules?.claims.client))),
+        TokenError::Scope => Some(format!("scopes in {}, separated by single blanks", claims(&rules?.claims.scopes))),
+        TokenError::Tenant => {
+            let claim = rules?.claims.tenant.as_ref().map_or("no claim", |path| path.text.as_str());
+            let accepted = match (&route.tenant, tenant) {
+                (TenantRule::Allow(tenants), _) => {
+                    tenants.iter().map(TenantId::as_str).collect::<Vec<_>>().join(" or ")
+                }
+                (TenantRule::FromResource, Some(tenant)) => tenant.to_string(),
+                (TenantRule::FromResource | TenantRule::Any, _) => "any well-formed one".to_owned(),
+            };
+            Some(format!("tenant {accepted}, named by {claim}"))
+        }
+        TokenError::Size
+        | TokenError::Shape
+        | TokenError::Encoding
+        | TokenError::Json
+        | TokenError::Duplicate
+        | TokenError::Header
+        | TokenError::Critical
+        | TokenError::KeyId
+        | TokenError::Signature
+        | TokenError::Expired
+        | TokenError::NotBefore
+        | TokenError::IssuedAt
+        | TokenError::TokenId
+        | TokenError::Required
+        | TokenError::IdToken
+        | TokenError::Confirmation
+        | TokenError::ClaimBytes
+        | TokenError::ClaimSize => None,
+    }
+}

@@ -1,0 +1,93 @@
+//! What `check` says of a configuration that is good but worth a second look.
+
+use portcullis::config::{Config, Pattern, RouteConfig};
+use portcullis::policy::Policy;
+
+/// The methods that each era's clients begin with.
+const FIRST: [&str; 2] = ["initialize", "server/discover"];
+
+/// What clients may ask for or tell, in all revisions of MCP and its tasks extension. Only a misspelt rule is measured by it.
+const METHODS: [&str; 27] = [
+    "initialize",
+    "ping",
+    "server/discover",
+    "tools/list",
+    "tools/call",
+    "prompts/list",
+    "prompts/get",
+    "resources/list",
+    "resources/templates/list",
+    "resources/read",
+    "resources/directory/read",
+    "resources/subscribe",
+    "resources/unsubscribe",
+    "subscriptions/listen",
+    "completion/complete",
+    "logging/setLevel",
+    "skills/list",
+    "skills/get",
+    "tasks/get",
+    "tasks/list",
+    "tasks/result",
+    "tasks/update",
+    "tasks/cancel",
+    "notifications/initialized",
+    "notifications/cancelled",
+    "notifications/progress",
+    "notifications/roots/list_changed",
+];
+
+pub(super) fn warnings(config: &Config) -> Vec<String> {
+    let mut found = Vec::new();
+    for route in &config.routes {
+        let about_route = rules(route).into_iter().chain(plain_text(route));
+        found.extend(about_route.map(|warning| format!("route {}: {warning}", route.name)));
+    }
+    for (index, issuer) in config.issuers.iter().enumerate() {
+        if !config.routes.iter().any(|route| route.issuers.contains(&index)) {
+            found.push(format!("issuer {} is used by no route", issuer.name));
+        }
+    }
+    found
+}
+
+fn rules(route: &RouteConfig) -> Vec<String> {
+    let policy = Policy::new(route);
+    let mut found = Vec::new();
+    if !FIRST.iter().any(|method| policy.can_allow(method)) {
+        found.push(
+            "no rule allows anybody initialize or server/discover, with which clients begin; let them through with methods = \
+             [\"initialize\", \"ping\", \"server/discover\", \"notifications/*\", \"*/list\"]"
+                .to_owned(),
+        );
+    }
+    let rules = &route.policy.rules;
+    if let Some([catch_all, never, ..]) = policy.catch_all().and_then(|index| rules.get(index..)) {
+        found.push(format!(
+            "the rule on line {} matches everything: none after it is ever asked, from line {} on",
+            catch_all.line, never.line
+        ));
+    }
+    for rule in rules {
+        let fits_nothing = |pattern: &&Pattern| !METHODS.iter().any(|method| pattern.fits(method));
+        for pattern in rule.methods.iter().filter(fits_nothing) {
+            found.push(format!("{:?} in the rule on line {} fits no method of MCP", pattern.0, rule.line));
+        }
+    }
+    found
+}
+
+fn plain_text(route: &RouteConfig) -> Option<String> {
+    let url = &route.upstream.url;
+    let over_network = url.scheme_str() == Some("http") && !url.host().is_some_and(is_loopback);
+    over_network.then(|| {
+        "the upstream is reached in plain text over a network: who sits there reads everything and can go around the gateway; \
+         put it on loopback or use https://"
+            .to_owned()
+    })
+}
+
+fn is_loopback(host: &str) -> bool {
+    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>();
+    address.map_or(host == "localhost", |address| address.is_loopback())
+}
