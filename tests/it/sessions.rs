@@ -189,7 +189,7 @@ async fn m20_repeated_fields_get_404() {
 async fn session_lives_on_with_a_new_token_a_new_gateway_and_over_http2() {
     let (issuer, upstream, gateway) = start_with(KEY).await;
     let id = open(&gateway, &upstream, issuer.mint()).await;
-    let later = issuer.mint().expires_in(std::time::Duration::from_secs(60)).claim("scope", "mcp:tools more");
+    let later = issuer.mint().expires_in(std::time::Duration::from_mins(1)).claim("scope", "mcp:tools more");
     use_it(&gateway, later, &id, ("POST", None)).await.assert_served();
     gateway.shut_down().await;
     let gateway = Gateway::start_with(&issuer, &upstream, KEY).await;
