@@ -1,12 +1,13 @@
 //! The `endpoint` event of HTTP+SSE servers (MCP 2024-11-05): rewritten to the public path.
 //!
 //! Such a server opens its stream with the place where it wants its messages. That place must be the configured one
-//! (`upstream_messages`); its query, which names the session, goes to the client under the route's own URL.
+//! (`upstream_messages`); its query, which names the session, goes to the client sealed, under the route's own URL.
 
 use bytes::{Bytes, BytesMut};
 use http::Uri;
 
 use super::relay::RelayError;
+use super::session::Sealer;
 
 /// The first event is a short URL; more is no endpoint event.
 const MAX_FIRST_EVENT_BYTES: usize = 8 * 1024;
@@ -17,6 +18,7 @@ pub(crate) struct EndpointRewriter {
     stream: url::Url,
     messages: url::Url,
     public_path: String,
+    sealer: Sealer,
     /// `None` once the first event has passed.
     held: Option<BytesMut>,
     /// The begin of the line that is passing since then.
@@ -25,12 +27,13 @@ pub(crate) struct EndpointRewriter {
 
 impl EndpointRewriter {
     /// `stream` is where the event stream was opened, `messages` the only place that may be announced.
-    pub(crate) fn new(stream: &Uri, messages: &Uri, public_path: String) -> Option<Self> {
+    pub(crate) fn new(stream: &Uri, messages: &Uri, public_path: String, sealer: Sealer) -> Option<Self> {
         let parse = |uri: &Uri| url::Url::parse(&uri.to_string()).ok();
         Some(Self {
             stream: parse(stream)?,
             messages: parse(messages)?,
             public_path,
+            sealer,
             held: Some(BytesMut::new()),
             line: Vec::new(),
         })
@@ -93,8 +96,8 @@ impl EndpointRewriter {
         if announced.origin() != self.messages.origin() || announced.path() != self.messages.path() {
             return Err(RelayError::ForeignEndpoint);
         }
-        let query = announced.query().map(|query| format!("?{query}")).unwrap_or_default();
-        Ok(Some(format!("event: endpoint\ndata: {}{query}\n\n", self.public_path)))
+        let query = self.sealer.endpoint(announced.query()).map_err(|_| RelayError::ForeignEndpoint)?;
+        Ok(Some(format!("event: endpoint\ndata: {}?{query}\n\n", self.public_path)))
     }
 }
 
@@ -126,6 +129,7 @@ mod tests {
             &uri("http://127.0.0.1:3101/sse"),
             &uri("http://127.0.0.1:3101/message"),
             "/notes/sse".into(),
+            Sealer::of_nobody(),
         )
         .unwrap()
     }
@@ -137,8 +141,11 @@ mod tests {
             let mut rewriter = rewriter();
             let mut out = rewriter.feed(Bytes::copy_from_slice(&stream[..cut])).unwrap().to_vec();
             out.extend_from_slice(&rewriter.feed(Bytes::copy_from_slice(&stream[cut..])).unwrap());
-            let expected = ": hi\n\nevent: endpoint\ndata: /notes/sse?sessionId=42\n\nevent: message\ndata: {}\n\n";
-            assert_eq!(String::from_utf8(out).unwrap(), expected, "cut at {cut}");
+            let out = String::from_utf8(out).unwrap();
+            let rest = out.strip_prefix(": hi\n\nevent: endpoint\ndata: /notes/sse?sessionId=").unwrap();
+            let (sealed, rest) = rest.split_once('\n').unwrap();
+            assert_eq!(rest, "\nevent: message\ndata: {}\n\n", "cut at {cut}");
+            assert!(sealed.len() > 42 && !out.contains("sessionId=42"), "{out}");
         }
     }
 

@@ -146,7 +146,7 @@ pub(crate) async fn forward(
     let (method, public_path) = (&parts.method, parts.uri.path().to_owned());
     let (upload, state) = Upload::new(permit.take_body());
     let request = outgoing(route, &permit, parts, around.provenance, audit.request_id(), upload);
-    let response = match upstream.send(request, &state).await {
+    let mut response = match upstream.send(request, &state).await {
         Ok(response) => response,
         Err((failure, error)) => {
             if let Some(error) = error {
@@ -157,13 +157,14 @@ pub(crate) async fn forward(
     };
     audit.upstream_answered();
     refuse_unusable(response.status(), audit)?;
+    around.sessions.seal_answer(route, &permit, method, &mut response, audit)?;
     // An endpoint event that cannot be read cannot be judged.
     let is_coded = response.headers().contains_key(header::CONTENT_ENCODING);
     if is_coded && upstream.messages.is_some() && is_event_stream(response.headers()) {
         audit.detail("the upstream encoded an event stream that must be read");
         return Err(Rejection::Upstream(UpstreamFailure::Protocol));
     }
-    Ok(relay(route, permit, slot, response, method, public_path, around.ending))
+    Ok(relay(route, permit, slot, response, method, public_path, &around))
 }
 
 /// Answers that are about the gateway, not for the client (digest §7).
@@ -196,16 +197,19 @@ fn relay(
     response: Response<Incoming>,
     method: &Method,
     public_path: String,
-    ends: &StreamEnds,
+    around: &Surroundings<'_>,
 ) -> Response<ReplyBody> {
     let (head, body) = response.into_parts();
     let timeouts = &route.upstream.timeouts;
     let is_stream = is_event_stream(&head.headers);
     let total = (!is_stream).then(|| Instant::now() + timeouts.total);
-    let stopping = if method == Method::GET { &ends.listening } else { &ends.answering };
+    let stopping = if method == Method::GET { &around.ending.listening } else { &around.ending.answering };
     let end = is_stream.then(|| StreamEnd::new(stopping.clone(), Instant::now() + time_left(permit.identity())));
     let rewriter = match (&route.upstream.messages, is_stream && method == Method::GET) {
-        (Some(messages), true) => EndpointRewriter::new(&route.upstream.url, messages, public_path),
+        (Some(messages), true) => {
+            let sealer = around.sessions.sealer(route, permit.identity());
+            EndpointRewriter::new(&route.upstream.url, messages, public_path, sealer)
+        }
         _ => None,
     };
     let rewritten = rewriter.is_some();
