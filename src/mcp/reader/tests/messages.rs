@@ -157,6 +157,9 @@ fn m5_spellings_that_lenient_readers_take_for_a_member_are_refused() {
         "param\\u017f",
         "ID",
         "Error",
+        "method\\u0000x",
+        "İd",
+        "ıD",
         "re\u{17f}ult",
     ] {
         assert_eq!(fault(request("m", &format!(",\"{name}\":1"))), Fault::Duplicate, "{name}");
@@ -174,7 +177,7 @@ fn m5_spellings_that_lenient_readers_take_for_a_member_are_refused() {
         assert_eq!(fault(request("m", &format!(",\"params\":{{{inner}}}"))), Fault::Duplicate, "{inner}");
     }
     // Not the same in any reader.
-    for name in ["méthod", "method ", "ıd", "metho", "methods", "paramß", "uri", "ⅰd"] {
+    for name in ["méthod", "method ", "metho", "methods", "m\\u0000ethod", "paramß", "uri", "ⅰd"] {
         assert!(is_request(&message(request("m", &format!(",\"{name}\":1")))), "{name}");
     }
 }
@@ -216,9 +219,15 @@ fn m8_shapes_that_are_no_message_are_refused() {
     for body in bodies {
         assert_eq!(fault(body), Fault::Shape, "{body}");
     }
-    for params in
-        ["{}", r#"{"name":1}"#, r#"{"name":null}"#, r#"{"name":["a"]}"#, r#"{"name":{"name":"a"}}"#, r#"{"name":""}"#]
-    {
+    for params in [
+        "{}",
+        r#"{"name":1}"#,
+        r#"{"name":null}"#,
+        r#"{"name":["a"]}"#,
+        r#"{"name":{"name":"a"}}"#,
+        r#"{"name":""}"#,
+        r#"{"name":"a\u0000b"}"#,
+    ] {
         assert_eq!(fault(call(params)), Fault::Shape, "{params}");
     }
     assert_eq!(fault(request("tools/call", "")), Fault::Shape);

@@ -112,7 +112,7 @@ fn write_text(text: &str, style: &mut impl Iterator<Item = u8>, out: &mut String
 }
 
 fn text() -> impl Strategy<Value = String> {
-    prop_oneof!["(?s).{1,6}", "[a-z/:._-]{1,40}"]
+    prop_oneof!["(?s).{1,6}", "[a-z/:._-]{1,40}"].prop_map(|text| text.replace('\0', "-"))
 }
 
 fn value() -> impl Strategy<Value = Json> {
