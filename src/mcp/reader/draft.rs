@@ -1,7 +1,7 @@
 //! One message in the making: what its members said so far, in any order, and the verdict once it is complete.
 
 use super::Fault;
-use super::json::{Token, unescaped};
+use super::json::{Token, inner, unescaped};
 use super::member::{MAX_VERSION_BYTES, Member};
 use crate::mcp::message::{
     COMPLETE, Content, LISTEN, MAX_METHOD_BYTES, MAX_NAME_BYTES, MAX_TARGETS, Message, Operation, RequestId, Target,
@@ -137,7 +137,8 @@ fn bit(member: Member) -> u32 {
 }
 
 fn is_text(value: Token<'_>, wanted: &str) -> bool {
-    text(value, wanted.len()).is_ok_and(|text| *text == *wanted)
+    let Token::Text(Some(written)) = value else { return false };
+    inner(written) == Some(wanted.as_bytes()) || unescaped(written).is_ok_and(|text| *text == *wanted)
 }
 
 /// Repeated as written, so never unescaped.

@@ -1,7 +1,5 @@
 //! The members that decide, and the spellings that careless readers take for them.
 
-use std::borrow::Cow;
-
 use super::json::{Nest, inner, unescaped};
 use super::{Fault, Place};
 use crate::mcp::message::{MAX_ID_BYTES, MAX_METHOD_BYTES, MAX_NAME_BYTES};
@@ -29,7 +27,8 @@ pub(super) enum Member {
 }
 
 /// Which object has which.
-const MESSAGE: &[(&str, Member)] = &[
+type Known = &'static [(&'static str, Member)];
+const MESSAGE: Known = &[
     ("jsonrpc", Member::Jsonrpc),
     ("id", Member::Id),
     ("method", Member::Method),
@@ -37,7 +36,7 @@ const MESSAGE: &[(&str, Member)] = &[
     ("result", Member::Result),
     ("error", Member::Error),
 ];
-const PARAMS: &[(&str, Member)] = &[
+const PARAMS: Known = &[
     ("name", Member::Name),
     ("uri", Member::Uri),
     ("taskId", Member::TaskId),
@@ -45,9 +44,9 @@ const PARAMS: &[(&str, Member)] = &[
     ("ref", Member::Ref),
     ("notifications", Member::Notifications),
 ];
-const META: &[(&str, Member)] = &[("io.modelcontextprotocol/protocolVersion", Member::Version)];
-const REF: &[(&str, Member)] = &[("type", Member::RefType), ("name", Member::RefName), ("uri", Member::RefUri)];
-const NOTIFICATIONS: &[(&str, Member)] = &[("resourceSubscriptions", Member::Subscriptions)];
+const META: Known = &[("io.modelcontextprotocol/protocolVersion", Member::Version)];
+const REF: Known = &[("type", Member::RefType), ("name", Member::RefName), ("uri", Member::RefUri)];
+const NOTIFICATIONS: Known = &[("resourceSubscriptions", Member::Subscriptions)];
 
 /// No escape is longer for one byte of what it stands for: `\u0041`.
 const ESCAPE_BYTES: usize = 6;
@@ -63,15 +62,19 @@ impl Member {
     pub(super) fn read(place: Place, written: &[u8]) -> Result<Option<Self>, Fault> {
         let known = Self::of(place);
         let plain = inner(written).unwrap_or_default();
-        let name = if plain.contains(&b'\\') {
-            Cow::Owned(unescaped(written)?.into())
-        } else {
-            Cow::Borrowed(std::str::from_utf8(plain).map_err(|_| Fault::Encoding)?)
-        };
-        if let Some(member) = Self::exactly(known, &name) {
+        if !plain.is_ascii() || plain.contains(&b'\\') {
+            return Self::recognised(known, &unescaped(written)?, |one, other| folded(one).eq(folded(other)));
+        }
+        // The same for the usual names, at a fraction of the cost.
+        let name = std::str::from_utf8(plain).map_err(|_| Fault::Encoding)?;
+        Self::recognised(known, name, str::eq_ignore_ascii_case)
+    }
+
+    fn recognised(known: Known, name: &str, are_alike: impl Fn(&str, &str) -> bool) -> Result<Option<Self>, Fault> {
+        if let Some(member) = Self::exactly(known, name) {
             return Ok(Some(member));
         }
-        let is_lookalike = known.iter().any(|(known, _)| folded(&name).eq(folded(known)));
+        let is_lookalike = known.iter().any(|(known, _)| are_alike(name, known));
         if is_lookalike { Err(Fault::Duplicate) } else { Ok(None) }
     }
 
@@ -80,11 +83,11 @@ impl Member {
         Self::exactly(PARAMS, name)
     }
 
-    fn exactly(known: &[(&str, Self)], name: &str) -> Option<Self> {
+    fn exactly(known: Known, name: &str) -> Option<Self> {
         known.iter().find(|(known, _)| *known == name).map(|&(_, member)| member)
     }
 
-    fn of(place: Place) -> &'static [(&'static str, Self)] {
+    fn of(place: Place) -> Known {
         match place {
             Place::Message => MESSAGE,
             Place::Params => PARAMS,

@@ -12,6 +12,11 @@ const _: () = assert!(MAX_DEPTH <= u64::BITS);
 #[derive(Debug)]
 pub(super) struct Lexer {
     state: State,
+    /// How far a name or text has been read, where the state is inside one; the next two likewise.
+    text: Text,
+    number: Number,
+    /// The rest of a literal.
+    to_come: &'static [u8],
     /// What is open, the innermost lowest: 1 is an object.
     nests: u64,
     depth: u32,
@@ -35,18 +40,28 @@ enum State {
     /// After the whole text.
     End,
     /// Inside a member's name.
-    Name(Text),
+    Name,
     /// Inside a text.
-    Text(Text),
+    Text,
     /// Inside a number.
-    Number(Number),
-    /// Inside a literal: what is to come of it, and what it means.
-    Literal(&'static [u8], Token<'static>),
+    Number,
+    /// Inside `true` or `false`.
+    Bool,
+    /// Inside `null`.
+    Null,
 }
 
 impl Default for Lexer {
     fn default() -> Self {
-        Self { state: State::Value, nests: 0, depth: 0, held: Held::default() }
+        Self {
+            state: State::Value,
+            text: Text::BEFORE,
+            number: Number::Before,
+            to_come: b"",
+            nests: 0,
+            depth: 0,
+            held: Held::default(),
+        }
     }
 }
 
@@ -55,9 +70,9 @@ impl Lexer {
     pub(super) fn feed(&mut self, mut rest: &[u8], sink: &mut impl Sink) -> Result<(), Fault> {
         while !rest.is_empty() {
             rest = match self.state {
-                State::Name(text) | State::Text(text) => self.text(text, rest, sink)?,
-                State::Number(number) => self.number(number, rest, sink)?,
-                State::Literal(to_come, meaning) => self.literal(to_come, meaning, rest, sink)?,
+                State::Name | State::Text => self.text(rest, sink)?,
+                State::Number => self.number(rest, sink)?,
+                State::Bool | State::Null => self.literal(rest, sink)?,
                 State::Value
                 | State::FirstItem
                 | State::FirstMember
@@ -79,8 +94,7 @@ impl Lexer {
 
     /// Skips white space and reads the byte after it: a whole token, or the beginning of one.
     fn between<'a>(&mut self, rest: &'a [u8], sink: &mut impl Sink) -> Result<&'a [u8], Fault> {
-        let blank = rest.iter().take_while(|byte| matches!(byte, b' ' | b'\t' | b'\n' | b'\r')).count();
-        let rest = rest.get(blank..).unwrap_or_default();
+        let rest = without_blanks(rest);
         let Some((&byte, after)) = rest.split_first() else { return Ok(rest) };
         match (self.state, byte) {
             (State::FirstItem, b']') | (State::FirstMember, b'}') | (State::After, b']' | b'}') => {
@@ -89,8 +103,9 @@ impl Lexer {
             (State::Value | State::FirstItem | State::FirstMember | State::Member, b'"') => {
                 let is_name = !matches!(self.state, State::Value | State::FirstItem);
                 self.held.begin(sink.room(is_name));
-                self.state = if is_name { State::Name(Text::BEFORE) } else { State::Text(Text::BEFORE) };
-                return Ok(rest);
+                self.state = if is_name { State::Name } else { State::Text };
+                self.text = Text::BEFORE;
+                return self.text(rest, sink);
             }
             (State::Value | State::FirstItem, _) => return self.value(byte, rest, sink),
             (State::Colon, b':') => self.state = State::Value,
@@ -107,15 +122,21 @@ impl Lexer {
                 self.open(if byte == b'{' { Nest::Object } else { Nest::Array }, sink)?;
                 return Ok(rest.get(1..).unwrap_or_default());
             }
-            b't' => State::Literal(b"true", Token::Bool),
-            b'f' => State::Literal(b"false", Token::Bool),
-            b'n' => State::Literal(b"null", Token::Null),
+            b't' => self.expect(State::Bool, b"true"),
+            b'f' => self.expect(State::Bool, b"false"),
+            b'n' => self.expect(State::Null, b"null"),
             _ => {
                 self.held.begin(sink.room(false));
-                State::Number(Number::Before)
+                self.number = Number::Before;
+                State::Number
             }
         };
         Ok(rest)
+    }
+
+    fn expect(&mut self, state: State, literal: &'static [u8]) -> State {
+        self.to_come = literal;
+        state
     }
 
     fn open(&mut self, nest: Nest, sink: &mut impl Sink) -> Result<(), Fault> {
@@ -147,14 +168,12 @@ impl Lexer {
         self.state = if self.depth == 0 { State::End } else { State::After };
     }
 
-    fn text<'a>(&mut self, mut text: Text, rest: &'a [u8], sink: &mut impl Sink) -> Result<&'a [u8], Fault> {
-        let is_name = matches!(self.state, State::Name(_));
-        let Some((last, after)) = text.end(rest)?.and_then(|end| rest.split_at_checked(end)) else {
+    fn text<'a>(&mut self, rest: &'a [u8], sink: &mut impl Sink) -> Result<&'a [u8], Fault> {
+        let Some((last, after)) = self.text.end(rest)?.and_then(|end| rest.split_at_checked(end)) else {
             self.held.keep(rest);
-            self.state = if is_name { State::Name(text) } else { State::Text(text) };
             return Ok(&[]);
         };
-        if is_name {
+        if matches!(self.state, State::Name) {
             self.state = State::Colon;
             sink.take(Token::Name(self.held.with(last)))?;
         } else {
@@ -164,20 +183,19 @@ impl Lexer {
         Ok(after)
     }
 
-    fn number<'a>(&mut self, mut number: Number, rest: &'a [u8], sink: &mut impl Sink) -> Result<&'a [u8], Fault> {
+    fn number<'a>(&mut self, rest: &'a [u8], sink: &mut impl Sink) -> Result<&'a [u8], Fault> {
         let mut length = 0;
         for &byte in rest {
-            let Some(longer) = number.and(byte) else { break };
-            number = longer;
+            let Some(longer) = self.number.and(byte) else { break };
+            self.number = longer;
             length += 1;
         }
         let (last, after) = rest.split_at_checked(length).ok_or(Fault::Syntax)?;
         if after.is_empty() {
             self.held.keep(last);
-            self.state = State::Number(number);
             return Ok(after);
         }
-        if !number.is_complete() {
+        if !self.number.is_complete() {
             return Err(Fault::Syntax);
         }
         self.passed();
@@ -185,27 +203,25 @@ impl Lexer {
         Ok(after)
     }
 
-    fn literal<'a>(
-        &mut self,
-        to_come: &'static [u8],
-        meaning: Token<'static>,
-        rest: &'a [u8],
-        sink: &mut impl Sink,
-    ) -> Result<&'a [u8], Fault> {
-        let length = to_come.len().min(rest.len());
-        let ((expected, to_come), (found, after)) =
-            to_come.split_at_checked(length).zip(rest.split_at_checked(length)).ok_or(Fault::Syntax)?;
-        if expected != found {
-            return Err(Fault::Syntax);
-        }
-        if to_come.is_empty() {
+    fn literal<'a>(&mut self, rest: &'a [u8], sink: &mut impl Sink) -> Result<&'a [u8], Fault> {
+        let length = self.to_come.len().min(rest.len());
+        let (found, after) = rest.split_at_checked(length).ok_or(Fault::Syntax)?;
+        self.to_come = self.to_come.strip_prefix(found).ok_or(Fault::Syntax)?;
+        if self.to_come.is_empty() {
+            let meaning = if matches!(self.state, State::Null) { Token::Null } else { Token::Bool };
             self.passed();
             sink.take(meaning)?;
-        } else {
-            self.state = State::Literal(to_come, meaning);
         }
         Ok(after)
     }
+}
+
+/// What follows white space.
+fn without_blanks(mut rest: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t' | b'\n' | b'\r', after @ ..] = rest {
+        rest = after;
+    }
+    rest
 }
 
 /// What of a text or number came before this piece, as far as the sink has room for it.
