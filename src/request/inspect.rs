@@ -119,7 +119,8 @@ fn is_plain_json(headers: &HeaderMap) -> bool {
     !coded && media_type.to_str().is_ok_and(is_json_media_type)
 }
 
-fn is_json_media_type(text: &str) -> bool {
+/// `application/json` in UTF-8.
+pub(super) fn is_json_media_type(text: &str) -> bool {
     let mut parts = text.split(';').map(str::trim);
     let is_json = parts.next().is_some_and(|essence| essence.eq_ignore_ascii_case("application/json"));
     is_json

@@ -136,9 +136,9 @@ fn edit_list(
     each_element(list, |entry| {
         let name = Object::read(entry, &[kind.key()])?.get(kind.key()).ok_or(UnreadableList)?;
         if screen.shows(kind, &string(name)?) {
-            shown.keep(entry, edits)
+            shown.keep(entry, edits);
         } else {
-            shown.hide(entry, edits)
+            shown.hide(entry, edits);
         }
         Ok(())
     })?;

@@ -84,6 +84,7 @@ fn upstream_face(failure: UpstreamFailure) -> Face {
         UpstreamFailure::Unauthorized => Face(S::BAD_GATEWAY, "bad_gateway", "upstream.unauthorized"),
         UpstreamFailure::Redirect => Face(S::BAD_GATEWAY, "bad_gateway", "upstream.redirect"),
         UpstreamFailure::Capacity => Face(S::SERVICE_UNAVAILABLE, "temporarily_unavailable", "upstream.capacity"),
+        UpstreamFailure::List => Face(S::BAD_GATEWAY, "bad_gateway", "upstream.list"),
     }
 }
 
