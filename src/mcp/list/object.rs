@@ -8,9 +8,9 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::super::lookalike::is_lookalike;
-use super::super::reader::MAX_DEPTH;
 use super::UnreadableList;
+use crate::mcp::lookalike::is_lookalike;
+use crate::mcp::reader::MAX_DEPTH;
 
 /// More than any message, result or list entry has; keeps what is held small beside the text.
 const MAX_MEMBERS: usize = 1024;

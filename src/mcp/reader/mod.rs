@@ -1,6 +1,18 @@
-//! Body → messages, read without ambiguity.
+//! Body → messages, read without ambiguity: strict JSON all through, and no member that decides stands twice.
+//!
+//! One pass over the bytes as they arrive. What any lenient parser might read in another way is refused, so that the upstream
+//! cannot understand something else than what was judged (threat M5).
+
+mod collector;
+mod draft;
+mod json;
+mod member;
+#[cfg(test)]
+mod tests;
 
 use super::message::{Message, RequestId};
+use collector::{Collector, Place};
+use json::Stream;
 
 /// Deepest nesting of a body (threat M10).
 pub const MAX_DEPTH: u32 = 64;
@@ -8,8 +20,10 @@ pub const MAX_DEPTH: u32 = 64;
 /// Reads one body, piece by piece as it arrives; nothing of it is copied but the few texts that decide.
 #[derive(Debug)]
 pub struct Reader {
-    batches: bool,
-    bytes: Vec<u8>,
+    stream: Stream,
+    collector: Collector,
+    /// What was wrong: nothing makes it good again.
+    fault: Option<Fault>,
 }
 
 /// What a body holds.
@@ -66,44 +80,27 @@ pub enum Fault {
 impl Reader {
     /// `batches`: arrays of messages are taken too.
     pub fn new(batches: bool) -> Self {
-        Self { batches, bytes: Vec::new() }
+        Self { stream: Stream::default(), collector: Collector::new(batches), fault: None }
     }
 
     /// Takes the next bytes.
     pub fn feed(&mut self, piece: &[u8]) -> Result<(), Unreadable> {
-        self.bytes.extend_from_slice(piece);
-        Ok(())
+        let read = match self.fault {
+            Some(fault) => Err(fault),
+            None => self.stream.feed(piece, &mut self.collector),
+        };
+        read.map_err(|fault| self.unreadable(fault))
     }
 
     /// The end of the body.
-    pub fn finish(self) -> Result<Body, Unreadable> {
-        let fault = |fault| Unreadable { fault, id: None };
-        let value: serde_json::Value = serde_json::from_slice(&self.bytes).map_err(|_| fault(Fault::Syntax))?;
-        match value {
-            serde_json::Value::Array(items) if self.batches => {
-                Ok(Body::Batch(items.iter().map(message).collect::<Option<_>>().ok_or(fault(Fault::Shape))?))
-            }
-            serde_json::Value::Array(_) => Err(fault(Fault::Batch)),
-            value => message(&value).map(Body::One).ok_or(fault(Fault::Shape)),
-        }
+    pub fn finish(mut self) -> Result<Body, Unreadable> {
+        self.feed(b"")?;
+        self.stream.finish(&mut self.collector).map_err(|fault| self.unreadable(fault))?;
+        self.collector.body().ok_or(Unreadable { fault: Fault::Syntax, id: None })
     }
-}
 
-fn message(value: &serde_json::Value) -> Option<Message> {
-    let id = value.get("id").and_then(|id| RequestId::from_json(&id.to_string()));
-    let Some(method) = value.get("method") else {
-        return Some(Message { id, content: super::Content::Response, claim: None });
-    };
-    let method = method.as_str()?;
-    let params = value.get("params");
-    let named = super::message::naming_of(method).and_then(|naming| {
-        let name = params?.get(naming.member)?.as_str()?.into();
-        Some(super::Target { kind: naming.kind, name })
-    });
-    let claim =
-        params.and_then(|p| p.get("_meta")?.get("io.modelcontextprotocol/protocolVersion")?.as_str()).map(Into::into);
-    let operation = super::Operation { method: method.into(), targets: named.into_iter().collect() };
-    let content =
-        if id.is_some() { super::Content::Request(operation) } else { super::Content::Notification(operation) };
-    Some(Message { id, content, claim })
+    fn unreadable(&mut self, fault: Fault) -> Unreadable {
+        self.fault = Some(fault);
+        Unreadable { fault, id: self.collector.id().cloned() }
+    }
 }
