@@ -4,6 +4,7 @@
 pub mod error;
 pub mod files;
 mod parse;
+pub mod policy;
 pub mod profile;
 mod read;
 pub mod resource;
@@ -19,8 +20,9 @@ use std::time::Duration;
 use http::{HeaderName, HeaderValue, Uri};
 use ipnet::IpNet;
 
-use crate::names::{ClientId, Issuer, RouteName, Scope, Subject, TenantId};
+use crate::names::{Issuer, RouteName, Scope, TenantId};
 pub use error::ConfigError;
+pub use policy::{Effect, Pattern, PolicyConfig, Rule};
 pub use profile::{ClaimPath, ClaimRules};
 use read::expand::Sources;
 pub use resource::{Authority, Resource};
@@ -264,63 +266,6 @@ pub struct RouteConfig {
     pub policy: PolicyConfig,
 }
 
-/// `[routes.policy]`: ordered rules; the first that matches decides.
-#[derive(Debug, Clone)]
-pub struct PolicyConfig {
-    /// What happens when no rule matches; must be written down as soon as there are rules.
-    pub default: Effect,
-    /// A scope, and those that it grants as well. Transitive; without cycles.
-    pub implies: Vec<(Scope, Vec<Scope>)>,
-    /// The rules in their order.
-    pub rules: Vec<Rule>,
-    /// False: the first challenge already asks for every scope that a rule can need, for clients that cannot ask for more later.
-    pub step_up: bool,
-}
-
-/// What happens to an operation that no rule matches.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Effect {
-    /// It is allowed.
-    Allow,
-    /// It is denied.
-    Deny,
-}
-
-/// One rule. It matches an operation whose method is among `methods` (when there are any) and whose target is among `tools`,
-/// `prompts` or `resources` (when there are any of these). A rule that allows is what the caller must then have; one that
-/// denies matches only callers that fit it.
-#[derive(Debug, Clone)]
-pub struct Rule {
-    /// Where it stands in the file, counted from 1.
-    pub line: usize,
-    /// JSON-RPC methods.
-    pub methods: Vec<Pattern>,
-    /// Names of tools.
-    pub tools: Vec<Pattern>,
-    /// Names of prompts.
-    pub prompts: Vec<Pattern>,
-    /// URIs of resources.
-    pub resources: Vec<Pattern>,
-    /// All of these are needed.
-    pub scopes: Vec<Scope>,
-    /// One of these, when there are any.
-    pub tenants: Vec<TenantId>,
-    /// One of these, when there are any.
-    pub clients: Vec<ClientId>,
-    /// One of these, when there are any.
-    pub subjects: Vec<Subject>,
-    /// Each claim must have one of its texts, or an array with one of them.
-    pub claims: Vec<(ClaimPath, Vec<String>)>,
-    /// True: callers that fit are refused.
-    pub deny: bool,
-    /// What a matching operation costs of every rate limit.
-    pub cost: NonZeroU32,
-}
-
-/// An exact text, or one with `*` for any run of characters. Nothing else is special.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Pattern(pub Box<str>);
-
 /// The MCP server behind a route.
 #[derive(Debug)]
 pub struct Upstream {
@@ -428,7 +373,7 @@ pub struct Metadata {
     pub resource_policy_uri: Option<url::Url>,
     /// `resource_tos_uri`.
     pub resource_tos_uri: Option<url::Url>,
-    /// `scopes_supported`; the route's scopes when `None`.
+    /// `scopes_supported`; [`RouteConfig::first_scopes`] when `None`.
     pub scopes_supported: Option<Vec<Scope>>,
     /// How long clients may cache the document.
     pub max_age: Duration,

@@ -12,8 +12,10 @@ use super::message::{Content, Era, Message, Operation, naming_of};
 
 /// The revision that a request is written in.
 pub const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
-const METHOD: HeaderName = HeaderName::from_static("mcp-method");
-const NAME: HeaderName = HeaderName::from_static("mcp-name");
+/// Repeats `method`.
+pub const METHOD: HeaderName = HeaderName::from_static("mcp-method");
+/// Repeats what the params name.
+pub const NAME: HeaderName = HeaderName::from_static("mcp-name");
 
 /// The first revision without handshake and sessions.
 const FIRST_MODERN: &str = "2026-07-28";

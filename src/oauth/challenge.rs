@@ -13,7 +13,7 @@ pub enum ChallengeError<'a> {
     InvalidRequest,
     /// 401: the token is not valid here.
     InvalidToken(&'static str),
-    /// 403: the token lacks scopes; these are all that the operation needs.
+    /// 403: the token lacks scopes. These are all that the operation needs, separated by blanks.
     InsufficientScope(&'a str),
 }
 
@@ -25,10 +25,17 @@ pub struct Challenges {
 }
 
 impl Challenges {
-    /// For a route with this resource, whose operations need these scopes.
+    /// For a route with this resource; `scopes` are what its clients ask for at first ([`RouteConfig::first_scopes`]).
+    ///
+    /// [`RouteConfig::first_scopes`]: crate::config::RouteConfig::first_scopes
     pub fn new(resource: Resource, scopes: &[Scope]) -> Self {
         let scope = scopes.iter().map(Scope::as_str).collect::<Vec<_>>().join(" ");
         Self { resource, scope }
+    }
+
+    /// What clients ask for at first, separated by blanks.
+    pub fn scope(&self) -> &str {
+        &self.scope
     }
 
     /// The challenge without an error: no credentials were offered (RFC 6750 §3.1: no error code then).
@@ -36,7 +43,7 @@ impl Challenges {
         bearer(&[("scope", &self.scope), ("resource_metadata", &self.resource.metadata_url(tenant))])
     }
 
-    /// The challenge that names an error. Scopes are those that the operation needs, all of them at once.
+    /// The challenge that names an error.
     pub fn error(&self, error: ChallengeError<'_>, tenant: Option<&TenantId>) -> HeaderValue {
         let scope = ("scope", self.scope.as_str());
         let url = self.resource.metadata_url(tenant);
@@ -92,9 +99,9 @@ mod tests {
                 format!("Bearer error=\"invalid_token\", error_description=\"why\", scope=\"a b\", {METADATA}"),
             ),
             (
-                challenges.error(ChallengeError::InsufficientScope("a b c"), Some(&tenant)),
+                challenges.error(ChallengeError::InsufficientScope("a c"), Some(&tenant)),
                 format!(
-                    "Bearer error=\"insufficient_scope\", scope=\"a b c\", {METADATA}, error_description=\"{INSUFFICIENT_SCOPE}\""
+                    "Bearer error=\"insufficient_scope\", scope=\"a c\", {METADATA}, error_description=\"{INSUFFICIENT_SCOPE}\""
                 ),
             ),
         ];

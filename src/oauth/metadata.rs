@@ -25,7 +25,7 @@ struct Document<'a> {
 /// The document of a route, for one tenant where the resource has a `{tenant}`.
 pub fn document(route: &RouteConfig, issuers: &[IssuerConfig], tenant: Option<&TenantId>) -> Vec<u8> {
     let metadata = &route.metadata;
-    let scopes = metadata.scopes_supported.as_deref().unwrap_or(&route.scopes);
+    let scopes = metadata.scopes_supported.clone().unwrap_or_else(|| route.first_scopes());
     let document = Document {
         // Byte for byte what clients use and tokens carry as audience.
         resource: route.resource.for_tenant(tenant),

@@ -1,17 +1,42 @@
 //! What a caller may do on a route, operation by operation: the rules of `[routes.policy]`, compiled. Pure.
+//!
+//! The first rule that matches decides. A rule matches when the method fits its `methods`, if it has any, and what the
+//! operation names fits one of its `tools`, `prompts` or `resources`, if it has any of these; one without either matches
+//! everything. A rule that allows then needs all of its scopes, one of its tenants, clients and subjects, and each of its
+//! claims; one that denies matches only callers that fit its tenants, clients, subjects and claims. Where none matches,
+//! `default` decides. No method is an exception: the handshake and notifications are judged like calls.
 
+mod explain;
+mod lists;
+mod rule;
+mod scopes;
+#[cfg(test)]
+mod tests;
+mod uri;
+
+use std::collections::BTreeSet;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use crate::config::RouteConfig;
+use crate::config::{Effect, RouteConfig};
 use crate::mcp::Operation;
-use crate::mcp::list::ListKind;
+use crate::mcp::message::{COMPLETE, Target, TargetKind};
+use crate::names::Scope;
 use crate::token::Caller;
+pub use explain::Lacks;
+use rule::{Asked, Compiled};
+use scopes::{Implications, Needs};
 
 /// A route's scopes, implications and rules, compiled.
 #[derive(Debug)]
 pub struct Policy {
-    cost: NonZeroU32,
+    /// The route's own scopes: needed for any operation, and asked for before this.
+    route: Needs,
+    implications: Implications,
+    rules: Vec<Compiled>,
+    default: Effect,
+    /// True where a rule tells resources apart: then their URIs must have one reading.
+    guards_resources: bool,
 }
 
 /// What the rules say of one operation.
@@ -38,29 +63,103 @@ pub enum Verdict {
     Ambiguous,
 }
 
+impl Verdict {
+    /// Of the verdicts on several targets the one with the highest rank stands for all.
+    fn rank(&self) -> u8 {
+        match self {
+            Self::Allowed => 0,
+            Self::Scopes(_) => 1,
+            Self::Ambiguous => 2,
+            Self::Denied => 3,
+        }
+    }
+}
+
 impl Policy {
     /// Compiles what no request changes.
-    pub fn new(_route: &RouteConfig) -> Self {
-        Self { cost: NonZeroU32::MIN }
+    pub fn new(route: &RouteConfig) -> Self {
+        let config = &route.policy;
+        let implications = Implications::new(&config.implies);
+        let compiled = |rule| Compiled::new(rule, &route.scopes, &implications);
+        let mut patterns = config.rules.iter().flat_map(|rule| &rule.resources);
+        Self {
+            route: Needs::new(&[], &route.scopes, &implications),
+            rules: config.rules.iter().map(compiled).collect(),
+            default: config.default,
+            // Another reading of a URI is no way around a rule for every resource.
+            guards_resources: patterns.any(|pattern| !pattern.fits_everything()),
+            implications,
+        }
     }
 
     /// The token has the route's own scopes, by implication too.
-    pub fn entitles(&self, _caller: &Caller) -> bool {
-        true
+    pub fn entitles(&self, caller: &Caller) -> bool {
+        self.route.met_by(caller)
+    }
+
+    /// The route's own scopes, for the challenge of a token that lacks one of them.
+    pub fn scopes(&self) -> &Arc<str> {
+        &self.route.text
     }
 
     /// Decides on an operation and everything that it names.
-    pub fn decide(&self, _caller: &Caller, _operation: &Operation) -> Decision {
-        Decision { verdict: Verdict::Allowed, rule: None, cost: self.cost }
+    pub fn decide(&self, caller: &Caller, operation: &Operation) -> Decision {
+        let asked = |target: &Target| self.asked(caller, &operation.method, target);
+        match operation.targets.as_slice() {
+            [] => self.first_match(caller, Asked { method: &operation.method, target: None }),
+            [target] => asked(target),
+            targets => self.together(targets.iter().map(asked)),
+        }
     }
 
-    /// The entry of a list may be seen: the very decision of the operation that would use it.
-    pub fn shows(&self, _caller: &Caller, _list: ListKind, _name: &str) -> bool {
-        true
+    /// One target. What it would match under another reading is not known, so no rule is asked about an ambiguous one.
+    fn asked(&self, caller: &Caller, method: &str, target: &Target) -> Decision {
+        // `completion/complete` names resources by their template.
+        let is_ambiguous = if method == COMPLETE { uri::is_ambiguous_template } else { uri::is_ambiguous };
+        if self.guards_resources && target.kind == TargetKind::Resource && is_ambiguous(&target.name) {
+            return Decision { verdict: Verdict::Ambiguous, rule: None, cost: NonZeroU32::MIN };
+        }
+        self.first_match(caller, Asked { method, target: Some((target.kind, &target.name)) })
     }
 
-    /// Some rule could hide an entry of this list from somebody.
-    pub fn can_hide(&self, _list: ListKind) -> bool {
-        false
+    fn first_match(&self, caller: &Caller, asked: Asked<'_>) -> Decision {
+        let found = self.rules.iter().enumerate().find(|(_, rule)| rule.decides(caller, asked));
+        let Some((index, rule)) = found else {
+            let verdict = match self.default {
+                Effect::Allow => Verdict::Allowed,
+                Effect::Deny => Verdict::Denied,
+            };
+            return Decision { verdict, rule: None, cost: NonZeroU32::MIN };
+        };
+        Decision { verdict: rule.verdict(caller), rule: Some(index), cost: rule.cost() }
+    }
+
+    /// The worst verdict stands for all, with the highest cost; scopes that are missing come together.
+    fn together(&self, decisions: impl Iterator<Item = Decision>) -> Decision {
+        let mut whole = Decision { verdict: Verdict::Allowed, rule: None, cost: NonZeroU32::MIN };
+        let mut wanting = BTreeSet::new();
+        let mut is_first = true;
+        for decision in decisions {
+            let cost = whole.cost.max(decision.cost);
+            if let (Verdict::Scopes(_), Some(rule)) = (&decision.verdict, decision.rule) {
+                wanting.insert(rule);
+            }
+            if is_first || decision.verdict.rank() > whole.verdict.rank() {
+                whole = decision;
+            }
+            whole.cost = cost;
+            is_first = false;
+        }
+        if matches!(whole.verdict, Verdict::Scopes(_)) && wanting.len() > 1 {
+            whole.verdict = Verdict::Scopes(self.needed_by(&wanting));
+        }
+        whole
+    }
+
+    /// The scopes of several rules, the route's first, each once.
+    fn needed_by(&self, rules: &BTreeSet<usize>) -> Arc<str> {
+        let of_rules = rules.iter().filter_map(|index| self.rules.get(*index));
+        let all: Vec<Scope> = of_rules.flat_map(|rule| rule.needs().scopes()).cloned().collect();
+        scopes::text(self.route.scopes(), &all).into()
     }
 }

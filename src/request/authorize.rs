@@ -36,7 +36,7 @@ pub(crate) fn entitle(identity: Arc<Identity>, route: &Route) -> Result<Entitled
     if route.policy.entitles(&identity) {
         return Ok(Entitled { identity });
     }
-    Err(Rejection::Scope(route.scope.clone()))
+    Err(Rejection::Scope(Arc::clone(route.policy.scopes())))
 }
 
 /// Digest §1 step 10: decides on every message by itself; one refusal refuses them all. `id` becomes that of the refused one.

@@ -8,7 +8,7 @@ use http::{Method, Response};
 
 use crate::config::resource::{WELL_KNOWN, split_authority};
 use crate::config::{Authority, IssuerConfig, RouteConfig};
-use crate::names::{Scope, TenantId};
+use crate::names::TenantId;
 use crate::oauth::challenge::Challenges;
 use crate::oauth::metadata;
 use crate::policy::Policy;
@@ -31,8 +31,6 @@ pub(crate) struct Route {
     pub(crate) index: usize,
     pub(crate) config: RouteConfig,
     pub(crate) challenges: Challenges,
-    /// The route's own scopes, as a challenge names them.
-    pub(crate) scope: Arc<str>,
     pub(crate) policy: Policy,
     pub(crate) limits: RouteLimits,
     pub(crate) upstream: UpstreamClient,
@@ -145,8 +143,7 @@ impl Route {
         authorities.extend(config.authorities.iter().cloned());
         Ok(Self {
             index,
-            challenges: Challenges::new(config.resource.clone(), &config.scopes),
-            scope: config.scopes.iter().map(Scope::as_str).collect::<Vec<_>>().join(" ").into(),
+            challenges: Challenges::new(config.resource.clone(), &config.first_scopes()),
             policy: Policy::new(&config),
             limits: RouteLimits::new(&config.limits),
             upstream: UpstreamClient::new(&config)?,

@@ -1,6 +1,7 @@
 //! What makes a token valid. Pure: text, keys and the time come in; an [`Identity`] or a [`TokenError`] comes out.
 
 mod audience;
+pub mod bare;
 pub mod bearer;
 mod caller;
 mod claims;

@@ -4,7 +4,7 @@ use std::ops::Deref;
 
 use serde_json::{Map, Value};
 
-use crate::config::{Algorithm, ClaimPath, Resource, TenantRule, TokenRules};
+use crate::config::{Algorithm, ClaimPath, IdentityField, IssuerConfig, Resource, RouteConfig, TenantRule, TokenRules};
 use crate::keys::jwks::{Fingerprint, VerificationKey};
 use crate::names::{Issuer, TenantId};
 
@@ -59,6 +59,34 @@ pub struct Expectations {
     pub claims: Vec<ClaimPath>,
     /// Claims to keep for the route's policy.
     pub facts: Vec<ClaimPath>,
+}
+
+impl Expectations {
+    /// What a route expects of the tokens of one of its issuers.
+    pub fn new(route: &RouteConfig, issuer: &IssuerConfig) -> Self {
+        let injected = route.identity.iter().filter_map(|(_, field)| match field {
+            IdentityField::Claim(path) => Some(path.clone()),
+            IdentityField::Subject
+            | IdentityField::Client
+            | IdentityField::Tenant
+            | IdentityField::Scopes
+            | IdentityField::Issuer => None,
+        });
+        Self {
+            issuer: issuer.issuer.clone(),
+            rules: issuer.rules.clone(),
+            resource: route.resource.clone(),
+            audiences: route.audiences.clone(),
+            tenant: route.tenant.clone(),
+            claims: injected.collect(),
+            facts: route
+                .policy
+                .rules
+                .iter()
+                .flat_map(|rule| rule.claims.iter().map(|(path, _)| path.clone()))
+                .collect(),
+        }
+    }
 }
 
 /// A token that has been read, and nothing more: nothing in it is believed.
@@ -120,7 +148,7 @@ impl<'a> Unverified<'a> {
 }
 
 /// The tenant, if it may come in. Every refusal here waits for the signature.
-fn check_tenant(
+pub(super) fn check_tenant(
     payload: &Map<String, Value>,
     expect: &Expectations,
     of_request: Option<&TenantId>,

@@ -5,7 +5,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use portcullis::config::{Algorithm, Config, IdentityField, LimitKey, Quota, TenantRule};
+use portcullis::config::{Algorithm, Config, Effect, IdentityField, LimitKey, Pattern, Quota, Rule, TenantRule};
 
 /// The `.toml` files of one folder of fixtures.
 fn fixtures(folder: &str) -> Vec<PathBuf> {
@@ -107,6 +107,36 @@ fn every_key_reaches_its_place() {
     assert_eq!(route.upstream.messages.as_ref().expect("there").path(), "/message");
     assert_eq!(route.metadata.scopes_supported.as_ref().map(Vec::len), Some(2));
     assert!(config.routes[1].upstream.ca.as_ref().expect("there").ends_with("accept/ca.pem"));
+}
+
+#[test]
+fn every_key_of_a_policy_reaches_its_place() {
+    let config = accepted("policy.toml");
+    let route = &config.routes[0];
+    assert!(route.batches && !config.routes[1].batches);
+    assert_eq!(route.limits[0].per, [LimitKey::Tool, LimitKey::Client]);
+    let policy = &route.policy;
+    assert_eq!((policy.default, policy.step_up, policy.rules.len()), (Effect::Deny, false, 4));
+    let implies: Vec<_> = policy.implies.iter().map(|(scope, granted)| (scope.as_str(), granted.len())).collect();
+    assert_eq!(implies, [("mcp:admin", 1), ("mcp:write", 2)]);
+
+    let Rule { line, methods, tools, scopes, tenants, clients, subjects, claims, deny, cost, .. } = &policy.rules[1];
+    assert_eq!((*line, *deny, cost.get()), (29, false, 20));
+    assert_eq!(methods, &[Pattern("tools/call".into())]);
+    assert_eq!(tools, &[Pattern("delete_*".into()), Pattern("drop table; *".into())]);
+    assert_eq!((scopes[0].as_str(), tenants.len(), subjects[0].as_str()), ("mcp:admin", 2, "alice"));
+    assert_eq!(clients[0].as_str(), "https://app.example.com/client.json");
+    let claims: Vec<_> = claims.iter().map(|(path, texts)| (path.text.as_str(), texts.join(" "))).collect();
+    assert_eq!(claims, [("level", "2".to_owned()), ("realm_access.roles", "ops notes:*".to_owned())]);
+    let rule = &policy.rules[2];
+    assert_eq!((rule.prompts.len(), rule.resources.len(), rule.deny, rule.cost.get()), (1, 1, false, 1));
+    assert!(policy.rules[3].deny);
+
+    let inline = &config.routes[1].policy;
+    let lines: Vec<usize> = inline.rules.iter().map(|rule| rule.line).collect();
+    assert_eq!((inline.default, inline.step_up, lines.as_slice()), (Effect::Allow, true, [56, 56].as_slice()));
+    assert!(config.routes[2].policy.rules.is_empty());
+    assert_eq!(accepted("smallest.toml").routes[0].policy.default, Effect::Allow);
 }
 
 #[test]

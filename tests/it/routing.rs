@@ -203,7 +203,7 @@ async fn declared_body_over_the_limit_gets_413_unread() {
 
 #[tokio::test]
 async fn chunked_body_over_the_limit_gets_413_and_never_goes_upstream() {
-    let (issuer, upstream, gateway) = start_with("listen.limits.body_bytes = \"2KiB\"").await;
+    let (issuer, _upstream, gateway) = start_with("listen.limits.body_bytes = \"2KiB\"").await;
     let mut connection = gateway.connect().await;
     let head = post_head(&issuer, "Transfer-Encoding: chunked\r\n");
     let chunk = format!("400\r\n{}\r\n", " ".repeat(0x400));

@@ -84,3 +84,5 @@ pub(super) const REQUESTS: Bound<u32> = count(1, 1_000_000_000);
 pub(super) const WINDOW: Bound<Duration> = wait(MINUTE, DAY);
 /// See `CONNECTIONS`. `streams` has no default.
 pub(super) const STREAMS: Bound<u32> = count(1, 1_000_000);
+/// Dearer than the longest burst is no price; `cost` is held against the route's own bursts too.
+pub(super) const COST: Bound<u32> = Bound { default: 1, least: 1, most: 1_000_000 };

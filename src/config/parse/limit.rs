@@ -22,6 +22,9 @@ pub(super) fn read_all(table: &Table<'_>) -> Vec<Limit> {
 fn read(item: &Item<'_>) -> Option<Limit> {
     let table = item.table(KEYS)?;
     let per = table.need("per").and_then(|item| per(&item));
+    if table.get("streams").is_some() && per.as_ref().is_some_and(|per| per.contains(&LimitKey::Tool)) {
+        table.error("per", "must not name tool with streams: those are counted before the body says which tool it is");
+    }
     let rate = ["requests", "window", "burst"].iter().any(|key| table.get(key).is_some());
     let quota = match (rate, table.get("streams")) {
         (true, None) => rate_quota(&table),
@@ -35,21 +38,17 @@ fn read(item: &Item<'_>) -> Option<Limit> {
 fn per(item: &Item<'_>) -> Option<Vec<LimitKey>> {
     let texts = item.texts()?;
     if item.value.as_array().is_some_and(|array| array.is_empty()) {
-        return item.error("must name at least one of tenant, client, subject, route");
+        return item.error("must name at least one of tenant, client, subject, tool, route");
     }
     let choices = [
         ("tenant", LimitKey::Tenant),
         ("client", LimitKey::Client),
         ("subject", LimitKey::Subject),
+        ("tool", LimitKey::Tool),
         ("route", LimitKey::Route),
     ];
     let mut seen = Seen::default();
-    let key = |text: &Text<'_>| -> Option<LimitKey> {
-        if text.as_str() == "tool" {
-            return text.error("tool is not available yet; accepted are tenant, client, subject, route");
-        }
-        text.choose(&choices).filter(|_| text.is_new(&mut seen))
-    };
+    let key = |text: &Text<'_>| text.choose(&choices).filter(|_| text.is_new(&mut seen));
     Some(texts.iter().filter_map(key).collect())
 }
 

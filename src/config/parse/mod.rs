@@ -2,6 +2,7 @@
 
 mod bounds;
 mod identity;
+mod implies;
 mod issuer;
 mod limit;
 mod listen;
@@ -34,7 +35,8 @@ const ADMIN: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 
 pub(crate) fn all_keys() -> impl Iterator<Item = &'static str> {
     let nested = [issuer::CLAIMS_KEYS, listen::TLS_KEYS, listen::LIMITS_KEYS, limit::KEYS, route::METADATA_KEYS];
     let tables = [KEYS, ADMIN_KEYS, LOG_KEYS, listen::KEYS, issuer::KEYS, route::KEYS, route::TENANT_KEYS];
-    tables.into_iter().chain(nested).chain([upstream::TIMEOUTS_KEYS]).flatten().copied()
+    let rules = [policy::KEYS, policy::RULE_KEYS];
+    tables.into_iter().chain(nested).chain([upstream::TIMEOUTS_KEYS]).chain(rules).flatten().copied()
 }
 
 pub(crate) fn parse(text: &str, file: &Path, sources: &Sources<'_>) -> Result<Config, Vec<ConfigError>> {

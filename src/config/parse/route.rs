@@ -5,7 +5,7 @@ use http::HeaderValue;
 
 use super::super::read::item::{Item, Seen, Text};
 use super::super::read::table::Table;
-use super::super::{Metadata, RouteConfig, TenantRule};
+use super::super::{Metadata, PolicyConfig, RouteConfig, TenantRule};
 use super::issuer::Known;
 use super::{bounds, identity, limit, policy, resource, upstream, url};
 use crate::names::{RouteName, Scope, TenantId};
@@ -27,6 +27,8 @@ pub(super) const KEYS: &[&str] = &[
     "limits",
     "timeouts",
     "metadata",
+    "batches",
+    "policy",
 ];
 pub(super) const TENANT_KEYS: &[&str] = &["allow", "from"];
 pub(super) const METADATA_KEYS: &[&str] = &[
@@ -68,8 +70,11 @@ fn read(table: &Table<'_>, issuers: &[Known], plaintext: bool, names: &mut Seen)
     let limits = limit::read_all(table);
     let metadata = metadata(table);
     let origins = origins(table);
+    let batches = table.flag("batches");
+    let policy = policy::read(table, &limits);
     let (resource, issuers_used, tenant) = (resource?, issuer_indices?, tenant?);
     check_tenant(table, &tenant, resource.has_tenant(), issuers_used.iter().filter_map(|index| issuers.get(*index)));
+    check_rules(table, &policy, issuers_used.iter().filter_map(|index| issuers.get(*index)));
     Some(RouteConfig {
         name: name?,
         resource,
@@ -83,8 +88,8 @@ fn read(table: &Table<'_>, issuers: &[Known], plaintext: bool, names: &mut Seen)
         identity,
         limits,
         metadata,
-        batches: false,
-        policy: policy::read(table),
+        batches,
+        policy,
     })
 }
 
@@ -106,7 +111,7 @@ fn issuer_indices(table: &Table<'_>, issuers: &[Known]) -> Option<Vec<usize>> {
     Some(texts.iter().filter_map(index).collect())
 }
 
-fn scopes(item: &Item<'_>) -> Option<Vec<Scope>> {
+pub(super) fn scopes(item: &Item<'_>) -> Option<Vec<Scope>> {
     let mut seen = Seen::default();
     let scope = |text: &Text<'_>| -> Option<Scope> {
         // MCP: what a client asks for to get a refresh token; it says nothing about this resource.
@@ -163,6 +168,17 @@ fn check_tenant<'k>(table: &Table<'_>, rule: &TenantRule, in_resource: bool, use
                 &format!("needs a tenant claim, and the profile of issuer {name} names none: set its claims.tenant"),
             );
         }
+    }
+}
+
+/// A rule about tenants would silently fit nobody where no token names one.
+fn check_rules<'k>(table: &Table<'_>, policy: &PolicyConfig, mut used: impl Iterator<Item = &'k Known>) {
+    let asks = policy.rules.iter().any(|rule| !rule.tenants.is_empty());
+    if asks && used.all(|known| known.config.as_ref().is_some_and(|issuer| issuer.rules.claims.tenant.is_none())) {
+        table.error(
+            "policy",
+            "has rules for tenants, and no issuer of the route has a tenant claim: set its claims.tenant",
+        );
     }
 }
 

@@ -52,6 +52,19 @@ pub(crate) async fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T
     }
 }
 
+/// Asks until an answer is as wanted; panics with `what` when none ever is.
+pub(crate) async fn eventually_reply(what: &str, mut ask: impl AsyncFnMut() -> Option<Reply>) -> Reply {
+    let asking = async {
+        loop {
+            if let Some(reply) = ask().await {
+                return reply;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    within(what, asking).await
+}
+
 /// Waits for `step`, at most [`PATIENCE`].
 pub(crate) async fn within<T>(what: &str, step: impl Future<Output = T>) -> T {
     match tokio::time::timeout(PATIENCE, step).await {

@@ -1,0 +1,127 @@
+//! One rule: what it is about, and what it asks of the caller.
+
+use std::num::NonZeroU32;
+
+use crate::config::{ClaimPath, Pattern, Rule};
+use crate::mcp::message::TargetKind;
+use crate::names::Scope;
+use crate::token::Caller;
+
+use super::Verdict;
+use super::scopes::{Implications, Needs};
+
+/// What a rule is asked about: a method, and one thing that the operation names.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Asked<'a> {
+    pub(super) method: &'a str,
+    pub(super) target: Option<(TargetKind, &'a str)>,
+}
+
+/// A rule with its scopes resolved.
+#[derive(Debug)]
+pub(super) struct Compiled {
+    rule: Rule,
+    needs: Needs,
+}
+
+impl Compiled {
+    pub(super) fn new(rule: &Rule, of_route: &[Scope], implications: &Implications) -> Self {
+        Self { rule: rule.clone(), needs: Needs::new(of_route, &rule.scopes, implications) }
+    }
+
+    /// True for the rule that decides, if none before it did.
+    pub(super) fn decides(&self, caller: &Caller, asked: Asked<'_>) -> bool {
+        self.is_about(asked) && (!self.rule.deny || self.suits(caller))
+    }
+
+    /// What it says of a caller, once it decides.
+    pub(super) fn verdict(&self, caller: &Caller) -> Verdict {
+        if self.rule.deny || !self.suits(caller) {
+            return Verdict::Denied;
+        }
+        if self.needs.met_by(caller) { Verdict::Allowed } else { Verdict::Scopes(self.needs.text.clone()) }
+    }
+
+    /// The method and what it names are among those that the rule selects.
+    pub(super) fn is_about(&self, Asked { method, target }: Asked<'_>) -> bool {
+        if !self.is_about_method(method) {
+            return false;
+        }
+        match target {
+            _ if !self.selects_targets() => true,
+            Some((kind, name)) => self.patterns(kind).iter().any(|pattern| pattern.fits(name)),
+            None => false,
+        }
+    }
+
+    pub(super) fn is_about_method(&self, method: &str) -> bool {
+        self.rule.methods.is_empty() || self.rule.methods.iter().any(|pattern| pattern.fits(method))
+    }
+
+    /// True when only operations that name a tool, prompt or resource can match.
+    pub(super) fn selects_targets(&self) -> bool {
+        !(self.rule.tools.is_empty() && self.rule.prompts.is_empty() && self.rule.resources.is_empty())
+    }
+
+    /// Nothing selects tasks: their ids are made by servers, and rules for `tasks/*` go by method.
+    pub(super) fn patterns(&self, kind: TargetKind) -> &[Pattern] {
+        match kind {
+            TargetKind::Tool => &self.rule.tools,
+            TargetKind::Prompt => &self.rule.prompts,
+            TargetKind::Resource => &self.rule.resources,
+            TargetKind::Task => &[],
+        }
+    }
+
+    /// Everything that is asked of the caller but scopes.
+    fn suits(&self, caller: &Caller) -> bool {
+        self.suits_tenant(caller)
+            && self.suits_client(caller)
+            && self.suits_subject(caller)
+            && self.rule.claims.iter().all(|claim| suits_claim(caller, claim))
+    }
+
+    pub(super) fn suits_tenant(&self, caller: &Caller) -> bool {
+        self.rule.tenants.is_empty() || caller.tenant().is_some_and(|tenant| self.rule.tenants.contains(tenant))
+    }
+
+    pub(super) fn suits_client(&self, caller: &Caller) -> bool {
+        self.rule.clients.is_empty() || caller.client().is_some_and(|client| self.rule.clients.contains(client))
+    }
+
+    pub(super) fn suits_subject(&self, caller: &Caller) -> bool {
+        self.rule.subjects.is_empty() || self.rule.subjects.contains(caller.subject())
+    }
+
+    /// True when it allows every caller whose token the route takes at all.
+    pub(super) fn allows_everybody(&self) -> bool {
+        !self.rule.deny && self.rule.scopes.is_empty() && self.asks_for_nobody()
+    }
+
+    /// True when it denies every caller.
+    pub(super) fn denies_everybody(&self) -> bool {
+        self.rule.deny && self.asks_for_nobody()
+    }
+
+    fn asks_for_nobody(&self) -> bool {
+        let Rule { tenants, clients, subjects, claims, .. } = &self.rule;
+        tenants.is_empty() && clients.is_empty() && subjects.is_empty() && claims.is_empty()
+    }
+
+    pub(super) fn cost(&self) -> NonZeroU32 {
+        self.rule.cost
+    }
+
+    pub(super) fn needs(&self) -> &Needs {
+        &self.needs
+    }
+
+    pub(super) fn config(&self) -> &Rule {
+        &self.rule
+    }
+}
+
+/// One of the texts of a claim is one of those that the rule names.
+pub(super) fn suits_claim(caller: &Caller, (path, texts): &(ClaimPath, Vec<String>)) -> bool {
+    caller.fact(path).iter().any(|text| texts.contains(text))
+}

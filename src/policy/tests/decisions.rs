@@ -1,0 +1,199 @@
+//! The first rule that matches decides; what it says, and what several targets make of it.
+
+use super::*;
+use Verdict::{Allowed, Ambiguous, Denied};
+
+#[test]
+fn without_rules_everything_is_allowed() {
+    let world = World::new("");
+    let caller = world.scopes("");
+    let decision = world.decide(&caller, "tools/call", &["x"]);
+    assert_eq!(decision, Decision { verdict: Allowed, rule: None, cost: NonZeroU32::MIN });
+    assert_eq!(world.verdict(&caller, "resources/read", &["file:///a/../b"]), Allowed);
+}
+
+#[test]
+fn the_default_decides_where_no_rule_matches() {
+    for (default, verdict) in [("allow", Allowed), ("deny", Denied)] {
+        let world = World::new(&format!("default = \"{default}\"\nrules = [{{ tools = [\"a\"], scopes = [\"s\"] }}]"));
+        let caller = world.scopes("");
+        assert_eq!(world.verdict(&caller, "tools/call", &["b"]), verdict);
+        assert_eq!(world.verdict(&caller, "ping", &[]), verdict);
+        assert_eq!(world.decide(&caller, "initialize", &[]).rule, None);
+        assert_eq!(world.verdict(&caller, "tools/call", &["a"]), needs("mcp:tools s"));
+    }
+}
+
+#[test]
+fn the_first_rule_that_matches_decides() {
+    let world = World::new(
+        r#"
+        default = "deny"
+        rules = [
+          { tools = ["delete_me"] },
+          { tools = ["delete_*"], scopes = ["mcp:admin"], cost = 7 },
+          { tools = ["*"], scopes = ["mcp:read"] },
+          { methods = ["*/list", "initialize"] },
+        ]"#,
+    );
+    let caller = world.scopes("mcp:admin");
+    let decided =
+        |method, name: &[&str]| (world.decide(&caller, method, name).rule, world.verdict(&caller, method, name));
+    assert_eq!(decided("tools/call", &["delete_me"]), (Some(0), Allowed));
+    assert_eq!(decided("tools/call", &["delete_note"]), (Some(1), Allowed));
+    assert_eq!(world.decide(&caller, "tools/call", &["delete_note"]).cost.get(), 7);
+    assert_eq!(decided("tools/call", &["Delete_note"]), (Some(2), needs("mcp:tools mcp:read")));
+    assert_eq!(decided("resources/templates/list", &[]), (Some(3), Allowed));
+    assert_eq!(decided("prompts/get", &["delete_me"]), (None, Denied));
+    assert_eq!(decided("ping", &[]), (None, Denied));
+}
+
+#[test]
+fn selectors_of_several_kinds_are_a_union_and_methods_narrow_them() {
+    let world = World::new(
+        r#"
+        default = "deny"
+        rules = [
+          { methods = ["prompts/*", "resources/read"], prompts = ["p"], resources = ["note://r"] },
+          { tools = ["t"], resources = ["note://s"] },
+        ]"#,
+    );
+    let caller = world.scopes("");
+    let allowed = |method, name| world.verdict(&caller, method, &[name]) == Allowed;
+    assert!(allowed("prompts/get", "p") && allowed("resources/read", "note://r"));
+    assert!(!allowed("prompts/get", "note://r") && !allowed("resources/subscribe", "note://r"));
+    assert!(allowed("tools/call", "t") && allowed("resources/subscribe", "note://s"));
+    assert!(!allowed("tools/call", "note://s") && !allowed("tasks/get", "t"));
+    // An operation that names nothing fits no selector.
+    assert_eq!(world.verdict(&caller, "tools/call", &[]), Denied);
+}
+
+#[test]
+fn a_failed_condition_is_denied_whatever_the_scopes() {
+    let world = World::new(
+        r#"
+        default = "allow"
+        rules = [
+          { tools = ["t"], tenants = ["acme", "globex"], clients = ["editor"], subjects = ["alice"], scopes = ["s"],
+            claims = { groups = ["ops", "dev"], level = "2" } },
+        ]"#,
+    );
+    let good = json!({ "tenant": "acme", "groups": ["x", "dev"], "level": 2, "scope": "s" });
+    assert_eq!(world.verdict(&world.caller(&good), "tools/call", &["t"]), Allowed);
+    for (claim, value) in [
+        ("tenant", json!("evil")),
+        ("client_id", json!("editor2")),
+        ("sub", json!("Alice")),
+        ("groups", json!("ops dev")),
+        ("groups", json!([])),
+        ("level", json!(20)),
+        ("level", json!(null)),
+    ] {
+        let mut claims = good.clone();
+        claims[claim] = value.clone();
+        for scope in ["s", ""] {
+            claims["scope"] = json!(scope);
+            assert_eq!(world.verdict(&world.caller(&claims), "tools/call", &["t"]), Denied, "{claim} {value}");
+        }
+    }
+    let mut without = good.clone();
+    without.as_object_mut().unwrap().remove("tenant");
+    assert_eq!(world.verdict(&world.caller(&without), "tools/call", &["t"]), Denied);
+    let mut poor = good;
+    poor["scope"] = json!("x");
+    assert_eq!(world.verdict(&world.caller(&poor), "tools/call", &["t"]), needs("mcp:tools s"));
+}
+
+#[test]
+fn a_denying_rule_matches_only_callers_that_fit_it() {
+    let world = World::new(
+        r#"
+        default = "allow"
+        rules = [
+          { methods = ["resources/*"], tenants = ["evil"], claims = { level = "1" }, deny = true },
+          { methods = ["resources/*"], scopes = ["s"] },
+        ]"#,
+    );
+    let verdict = |claims: Value| world.verdict(&world.caller(&claims), "resources/list", &[]);
+    assert_eq!(verdict(json!({ "tenant": "evil", "level": 1, "scope": "s" })), Denied);
+    assert_eq!(verdict(json!({ "tenant": "evil", "level": 2, "scope": "s" })), Allowed);
+    assert_eq!(verdict(json!({ "tenant": "acme", "level": 1 })), needs("mcp:tools s"));
+    assert_eq!(verdict(json!({ "scope": "s" })), Allowed);
+}
+
+#[test]
+fn several_targets_are_as_good_as_the_worst() {
+    let world = World::new(
+        r#"
+        default = "deny"
+        rules = [
+          { resources = ["note://a/*"], cost = 3 },
+          { resources = ["note://b/*"], scopes = ["s", "t"], cost = 5 },
+          { resources = ["note://c/*"], scopes = ["u", "s"] },
+          { resources = ["note://d/*"], deny = true },
+          { methods = ["subscriptions/listen"], scopes = ["none"] },
+        ]"#,
+    );
+    let caller = world.scopes("");
+    let decide = |names: &[&str]| world.decide(&caller, "subscriptions/listen", names);
+    let (a, b, c, d, odd) = ("note://a/1", "note://b/1", "note://c/1", "note://d/1", "note://a/../d/1");
+    assert_eq!(decide(&[]).verdict, needs("mcp:tools none"));
+    assert_eq!(decide(&[a, "note://a/2"]).verdict, Allowed);
+    let union = decide(&[a, c, b, c]);
+    assert_eq!((union.verdict, union.rule, union.cost.get()), (needs("mcp:tools s t u"), Some(2), 5));
+    assert_eq!(decide(&[a, b]).verdict, needs("mcp:tools s t"));
+    assert_eq!(decide(&[b, odd, a]).verdict, Ambiguous);
+    let denied = decide(&[b, odd, d, a]);
+    assert_eq!((denied.verdict, denied.rule, denied.cost.get()), (Denied, Some(3), 5));
+    assert_eq!(decide(&[b, "other://x"]).verdict, needs("mcp:tools s t none"));
+}
+
+#[test]
+fn resources_that_rules_tell_apart_must_have_one_reading() {
+    let odd = "file:///public/../etc/passwd";
+    let guarded = World::new("default = \"allow\"\nrules = [{ resources = [\"file:///etc/*\"], deny = true }]");
+    let caller = guarded.scopes("");
+    for method in ["resources/read", "resources/subscribe", "resources/unsubscribe", "subscriptions/listen"] {
+        let decision = guarded.decide(&caller, method, &[odd]);
+        assert_eq!((decision.verdict, decision.rule), (Ambiguous, None), "{method}");
+        assert_eq!(guarded.verdict(&caller, method, &["file:///public/a b"]), Allowed);
+    }
+    assert_eq!(guarded.verdict(&caller, "tools/call", &[odd]), Allowed);
+    assert_eq!(guarded.verdict(&caller, "completion/complete", &["note://{Owner}/{id}"]), Allowed);
+    assert_eq!(guarded.verdict(&caller, "completion/complete", &["file:///../{id}"]), Ambiguous);
+    // A rule for every resource tells none apart.
+    let open = World::new("default = \"deny\"\nrules = [{ resources = [\"*\"] }]");
+    assert_eq!(open.verdict(&caller, "resources/read", &[odd]), Allowed);
+}
+
+#[test]
+fn what_a_caller_lacks_is_named() {
+    let world = World::new(
+        r#"
+        default = "deny"
+        rules = [{ tools = ["t"], scopes = ["s", "u"], tenants = ["a"], subjects = ["bob"], claims = { g = "1", h = ["2"] } }]"#,
+    );
+    let caller = world.caller(&json!({ "scope": "u", "tenant": "b", "h": 2 }));
+    let lacks = world.policy.lacks(&caller, 0);
+    let expected = Lacks {
+        scopes: vec![Scope::parse("s").unwrap()],
+        tenant: true,
+        client: false,
+        subject: true,
+        claims: vec![crate::config::ClaimPath::parse("g").unwrap()],
+    };
+    assert_eq!(lacks, expected);
+    assert_eq!(world.policy.lacks(&caller, 1), Lacks::default());
+}
+
+#[test]
+fn a_method_that_nobody_may_use_is_known() {
+    let can = |policy: &str| World::new(policy).policy.can_allow("initialize");
+    let with = |default: &str, rules: &str| can(&format!("default = \"{default}\"\nrules = [{rules}]"));
+    assert!(can("") && with("allow", "{ tools = [\"a\"], deny = true }"));
+    assert!(!with("deny", "{ tools = [\"*\"] }"));
+    assert!(with("deny", "{ tenants = [\"a\"], deny = true }, { scopes = [\"s\"] }"));
+    assert!(with("allow", "{ tenants = [\"a\"], deny = true }"));
+    assert!(!with("deny", "{ methods = [\"ini*\"], deny = true }, { scopes = [\"s\"] }"));
+    assert!(!with("allow", "{ deny = true }"));
+}

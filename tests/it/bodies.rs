@@ -1,0 +1,258 @@
+//! What a body may be: read whole, read strictly, answered with its id, forwarded byte for byte (threats M1 to M13, D23).
+
+use serde_json::{Value, json};
+
+use crate::support::client::CALL;
+use crate::support::raw::post_head;
+use crate::support::{Gateway, Issuer, PATH, Reply, start, start_with};
+
+/// Posts a body with a good token.
+async fn post(gateway: &Gateway, issuer: &Issuer, body: impl Into<Vec<u8>>) -> Reply {
+    gateway.client().bearer(issuer.mint()).body(body).post(PATH).await
+}
+
+/// Asserts that each of these bodies gets 400 with this JSON-RPC code and id, and that nothing went upstream.
+async fn refused(bodies: &[&[u8]], code: i32, reason: &str, id: Value) {
+    let (issuer, _upstream, gateway) = start().await;
+    assert!(!bodies.is_empty());
+    for body in bodies {
+        println!("case: {}", String::from_utf8_lossy(body.get(..body.len().min(300)).unwrap()));
+        let reply = post(&gateway, &issuer, *body).await;
+        reply.assert_refused(400, "bad_request", reason).await;
+        let answer = reply.json();
+        assert_eq!((&answer["error"]["code"], &answer["id"]), (&json!(code), &id));
+    }
+    // The same gateway still serves.
+    post(&gateway, &issuer, CALL).await.assert_served();
+}
+
+#[tokio::test]
+async fn m1_bodies_that_are_no_json_get_parse_error() {
+    let bodies: [&[u8]; 12] = [
+        b"",
+        b" ",
+        b"hello",
+        b"{",
+        b"{\"jsonrpc\":\"2.0\"",
+        b"{\"jsonrpc\":\"2.0\",\"method\":\"ping\"",
+        b"{'jsonrpc':'2.0'}",
+        b"{\"jsonrpc\":\"2.0\",}",
+        b"{\"jsonrpc\":\"2.0\",\"method\":\"ping\"} x",
+        b"{\"jsonrpc\":\"2.0\",\"method\":\"ping\"}{}",
+        b"{\"jsonrpc\":\"2.0\",\"x\":01}",
+        b"{\"jsonrpc\":\"2.0\",\"x\":\"\x01\"}",
+    ];
+    refused(&bodies, -32700, "mcp.parse", Value::Null).await;
+    let after_id: &[u8] = br#"{"jsonrpc":"2.0","id":"seven","method":"tools/call","params":{"#;
+    refused(&[after_id], -32700, "mcp.parse", json!("seven")).await;
+}
+
+#[tokio::test]
+async fn m2_bodies_that_are_no_plain_utf_8_get_parse_error() {
+    let utf_16: Vec<u8> = CALL.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let utf_16_be: Vec<u8> = CALL.encode_utf16().flat_map(u16::to_be_bytes).collect();
+    let with_mark = [b"\xef\xbb\xbf", CALL.as_bytes()].concat();
+    let bodies: [&[u8]; 4] = [&with_mark, &utf_16, &utf_16_be, b"\xff\xfe{\0}\0"];
+    refused(&bodies, -32700, "mcp.encoding", Value::Null).await;
+    let after_id = b"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\",\"params\":{\"x\":\"\xc3\x28\"}}";
+    let overlong = b"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\",\"params\":{\"x\":\"\xc0\xaf\"}}";
+    let surrogate = b"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\",\"params\":{\"x\":\"\xed\xa0\x80\"}}";
+    // A piece is judged as text before it is read as JSON, so its id may be unknown; nothing is forwarded either way.
+    let (issuer, _upstream, gateway) = start().await;
+    for body in [&after_id[..], overlong, surrogate] {
+        let reply = post(&gateway, &issuer, body).await;
+        reply.assert_refused(400, "bad_request", "mcp.encoding").await;
+        assert_eq!(reply.json()["error"]["code"], -32700);
+    }
+}
+
+#[tokio::test]
+async fn m4_batches_are_refused_whatever_their_length() {
+    let many = format!("[{}]", [CALL; 200].join(","));
+    let one = format!("[{CALL}]");
+    refused(&[b"[]", one.as_bytes(), many.as_bytes(), b"[[]]", b"[1]"], -32600, "mcp.batch", Value::Null).await;
+}
+
+#[tokio::test]
+async fn m5_members_that_decide_and_stand_twice_are_refused() {
+    let bodies = [
+        r#"{"jsonrpc":"2.0","id":1,"method":"tools/list","method":"tools/call","params":{"name":"x"}}"#,
+        r#"{"jsonrpc":"2.0","id":1,"method":"tools/list","met\u0068od":"tools/call","params":{"name":"x"}}"#,
+        r#"{"jsonrpc":"2.0","id":1,"method":"tools/list","Method":"tools/call","params":{"name":"x"}}"#,
+        r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a","name":"b"}}"#,
+        r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a","NAME":"b"}}"#,
+        r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a"},"params":{"name":"b"}}"#,
+        r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a"},"param\u017f":{"name":"b"}}"#,
+        r#"{"jsonrpc":"2.0","id":1,"method":"resources/read","params":{"uri":"a:b","uri":"a:c"}}"#,
+        r#"{"jsonrpc":"2.0","id":1,"method":"ping","params":{"_meta":{},"_meta":{}}}"#,
+    ];
+    let bodies: Vec<&[u8]> = bodies.iter().map(|body| body.as_bytes()).collect();
+    refused(&bodies, -32600, "mcp.duplicate", json!(1)).await;
+    // Which of two ids an answer should carry is nothing to guess.
+    let (issuer, _upstream, gateway) = start().await;
+    let reply = post(&gateway, &issuer, r#"{"jsonrpc":"2.0","id":1,"id":2,"method":"ping"}"#).await;
+    reply.assert_refused(400, "bad_request", "mcp.duplicate").await;
+}
+
+#[tokio::test]
+async fn m8_bodies_of_another_shape_are_refused() {
+    let with_id = [
+        r#"{"id":1,"method":"ping"}"#,
+        r#"{"id":1,"jsonrpc":"1.0","method":"ping"}"#,
+        r#"{"id":1,"jsonrpc":2.0,"method":"ping"}"#,
+        r#"{"jsonrpc":"2.0","id":1,"method":7}"#,
+        r#"{"jsonrpc":"2.0","id":1,"method":null}"#,
+        r#"{"jsonrpc":"2.0","id":1,"method":""}"#,
+        r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":["delete"]}"#,
+        r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":"x"}"#,
+        r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":7}}"#,
+        r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":["a"]}}"#,
+        r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{}}"#,
+        r#"{"jsonrpc":"2.0","id":1,"method":"tools/call"}"#,
+        r#"{"jsonrpc":"2.0","id":1,"method":"prompts/get","params":{"uri":"x"}}"#,
+        r#"{"jsonrpc":"2.0","id":1,"method":"resources/read","params":{"name":"x"}}"#,
+        r#"{"jsonrpc":"2.0","id":1,"method":"ping","result":{}}"#,
+        r#"{"jsonrpc":"2.0","id":1,"result":{},"error":{}}"#,
+        r#"{"jsonrpc":"2.0","id":1}"#,
+        r#"{"jsonrpc":"2.0","id":1,"method":"ping","params":{"_meta":7}}"#,
+    ];
+    let with_id: Vec<&[u8]> = with_id.iter().map(|body| body.as_bytes()).collect();
+    refused(&with_id, -32600, "mcp.shape", json!(1)).await;
+    let without_id = [
+        "1",
+        "\"ping\"",
+        "null",
+        "{}",
+        r#"{"jsonrpc":"2.0","id":null,"method":"ping"}"#,
+        r#"{"jsonrpc":"2.0","id":{},"method":"ping"}"#,
+        r#"{"jsonrpc":"2.0","id":true,"method":"ping"}"#,
+        r#"{"jsonrpc":"2.0","result":{}}"#,
+    ];
+    let without_id: Vec<&[u8]> = without_id.iter().map(|body| body.as_bytes()).collect();
+    refused(&without_id, -32600, "mcp.shape", Value::Null).await;
+}
+
+#[tokio::test]
+async fn m9_body_that_is_judged_is_forwarded_byte_for_byte() {
+    let (issuer, upstream, gateway) = start().await;
+    let odd = concat!(
+        " {\t\"params\" : {\"arguments\":{\"n\":1.0e+2,\"n\":-0,\"deep\":[[[{}]]]},\"name\":\"a\\u0064d\"},\r\n",
+        "\"method\":\"tools\\/call\",\"id\":\"\\u00e9\",\"jsonrpc\":\"2.0\",\"x\":\"ü\"}\n"
+    );
+    for client in [gateway.client(), gateway.client().http2()] {
+        let reply = client.bearer(issuer.mint()).body(odd).post(PATH).await;
+        reply.assert_served();
+        let line = reply.log().await;
+        assert_eq!((line.text("mcp_method"), line.text("mcp_name")), ("tools/call".into(), "add".into()));
+        assert_eq!(upstream.received().last().unwrap().body, odd.as_bytes());
+    }
+    let large = format!("{}{}", CALL, " ".repeat(3 << 20));
+    post(&gateway, &issuer, large.as_str()).await.assert_served();
+    assert_eq!(upstream.received().last().unwrap().body, large.as_bytes());
+}
+
+#[tokio::test]
+async fn m9_body_in_many_chunks_is_forwarded_whole() {
+    let (issuer, upstream, gateway) = start().await;
+    let chunks: String = CALL.chars().map(|c| format!("1\r\n{c}\r\n")).collect();
+    let mut connection = gateway.connect().await;
+    let reply = connection.exchange(post_head(&issuer, "Transfer-Encoding: chunked\r\n") + &chunks + "0\r\n\r\n").await;
+    reply.assert_served();
+    assert_eq!(upstream.only().body, CALL.as_bytes());
+}
+
+/// A call whose arguments are nested so deep that the whole document is `depth` deep.
+fn nested(depth: usize) -> String {
+    let inner = depth - 2;
+    let (open, close) = ("[".repeat(inner), "]".repeat(inner));
+    format!(r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"x","arguments":{open}{close}}}}}"#)
+}
+
+#[tokio::test]
+async fn m10_nesting_over_64_is_refused_without_harm() {
+    let (issuer, _upstream, gateway) = start().await;
+    post(&gateway, &issuer, nested(64)).await.assert_served();
+    for depth in [65, 1000, 1_000_000] {
+        let reply = post(&gateway, &issuer, nested(depth)).await;
+        reply.assert_refused(400, "bad_request", "mcp.size").await;
+        assert_eq!((&reply.json()["error"]["code"], &reply.json()["id"]), (&json!(-32600), &json!(1)));
+    }
+    let reply = post(&gateway, &issuer, "[".repeat(4 << 20)).await;
+    assert_eq!(reply.status(), 400);
+}
+
+#[tokio::test]
+async fn m10_names_that_are_too_long_are_refused() {
+    let (issuer, _upstream, gateway) = start().await;
+    let call = |method: &str, name: &str| {
+        json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": {"name": name}}).to_string()
+    };
+    post(&gateway, &issuer, call("tools/call", &"n".repeat(4096))).await.assert_served();
+    for body in [call("tools/call", &"n".repeat(4097)), call(&"m".repeat(129), "x")] {
+        post(&gateway, &issuer, body).await.assert_refused(400, "bad_request", "mcp.size").await;
+    }
+}
+
+#[tokio::test]
+async fn m13_encoded_bodies_get_415_and_are_never_inflated() {
+    let (issuer, _upstream, gateway) = start().await;
+    for coding in ["gzip", "br", "deflate", "identity, gzip", "zstd"] {
+        let client = gateway.client().bearer(issuer.mint()).header("content-encoding", coding);
+        client.post(PATH).await.assert_refused(415, "unsupported_media_type", "mcp.type").await;
+    }
+    gateway.client().bearer(issuer.mint()).header("content-encoding", "identity").post(PATH).await.assert_served();
+}
+
+#[tokio::test]
+async fn responses_and_notifications_of_clients_pass() {
+    let (issuer, upstream, gateway) = start().await;
+    for body in [
+        r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#,
+        r#"{"jsonrpc":"2.0","id":"server-1","result":{"roots":[]}}"#,
+        r#"{"jsonrpc":"2.0","id":4,"error":{"code":-1,"message":"no"}}"#,
+        r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32700,"message":"no"}}"#,
+    ] {
+        post(&gateway, &issuer, body).await.assert_served();
+        assert_eq!(upstream.received().last().unwrap().body, body.as_bytes());
+    }
+}
+
+#[tokio::test]
+async fn ids_are_repeated_as_they_were_written() {
+    let (issuer, _upstream, gateway) = start().await;
+    for id in [r#""a\u0062\"c""#, "0", "-7", "1e3", "123456789012345678901234567890", "\"\""] {
+        let body = format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"tools/call","params":[]}}"#);
+        let reply = post(&gateway, &issuer, body).await;
+        reply.assert_refused(400, "bad_request", "mcp.shape").await;
+        assert!(reply.text().contains(&format!("\"id\":{id},")), "{}", reply.text());
+    }
+}
+
+#[tokio::test]
+async fn d23_bodies_over_the_common_budget_get_503_and_others_go_on() {
+    let limits = r#"listen.limits = { body_bytes = "1MiB", buffered_bytes = "1MiB", body_timeout = "20s" }"#;
+    let (issuer, upstream, gateway) = start_with(limits).await;
+    let (head, most) = (post_head(&issuer, &format!("Content-Length: {}\r\n", 1 << 20)), " ".repeat(700 << 10));
+    let whole = format!("{}{}", CALL, " ".repeat(500 << 10));
+    let mut held = None;
+    // Whichever comes second is refused; asked again until that is not the one that is held.
+    let reply = crate::support::eventually_reply("the budget is spent", async || {
+        let mut connection = gateway.connect().await;
+        connection.write(format!("{head}{most}")).await;
+        held = Some(connection);
+        let reply = post(&gateway, &issuer, whole.as_str()).await;
+        (reply.status() == 503).then_some(reply)
+    })
+    .await;
+    reply.assert_failed(503, "temporarily_unavailable", "limit.memory").await;
+    assert_eq!(reply.header("retry-after"), Some("1"));
+    assert_eq!(reply.json()["error"]["code"], -32603);
+    gateway.accepts("a small one beside them", issuer.mint()).await;
+    drop(held);
+    crate::support::eventually_reply("the budget is free again", async || {
+        let reply = post(&gateway, &issuer, whole.as_str()).await;
+        (reply.status() == 200).then_some(reply)
+    })
+    .await;
+    assert!(upstream.received().iter().all(|request| request.complete));
+}
