@@ -95,6 +95,9 @@ pub(crate) fn summary(config: &Config, file: &Path) -> String {
     for route in &config.routes {
         _ = write!(text, "\n{}", route_summary(config, route));
     }
+    if config.session_keys.is_empty() {
+        _ = write!(text, "\nnote: {}\n", portcullis::session::NO_KEY);
+    }
     for warning in warnings(config) {
         _ = write!(text, "\nwarning: {warning}\n");
     }

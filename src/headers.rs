@@ -37,7 +37,7 @@ const HOP_BY_HOP: [&str; 9] = [
 ];
 
 /// What of a request ends at the gateway besides hop-by-hop fields, in any spelling; a trailing `-` means a whole namespace.
-const NOT_FORWARDED: [&str; 26] = [
+const NOT_FORWARDED: [&str; 28] = [
     // Credentials and what is judged here: never the upstream's business (MCP security: no token passthrough).
     "authorization",
     "dpop",
@@ -57,6 +57,9 @@ const NOT_FORWARDED: [&str; 26] = [
     "cf-connecting-ip",
     "x-request-id",
     "baggage",
+    // Sessions: judged here, then written anew where they are the caller's.
+    "mcp-session-id",
+    "last-event-id",
     // Second opinions about target and method (threats H9, H13).
     "x-original-url",
     "x-rewrite-url",
@@ -69,6 +72,13 @@ const NOT_FORWARDED: [&str; 26] = [
     "content-length",
     "expect",
 ];
+
+/// Where MCP's own fields begin.
+const MCP: &str = "mcp-";
+/// The fields that repeat a body of the modern era; a trailing `-` means a whole namespace.
+const MIRRORS: [&str; 3] = ["mcp-method", "mcp-name", "mcp-param-"];
+/// What MCP fields are called; the rest of a parameter's name is the tool's own.
+const MCP_NAMES: [&str; 5] = [MCP, "mcp-protocol-version", "mcp-method", "mcp-name", "mcp-param-"];
 
 /// What of a response ends at the gateway besides hop-by-hop fields; a trailing `-` means a whole namespace.
 const NOT_RETURNED: [&str; 6] = [
@@ -96,8 +106,10 @@ fn without(headers: &HeaderMap, unwanted: &[&str]) -> HeaderMap {
     let nominated = nominated(headers);
     let mut kept = HeaderMap::with_capacity(headers.len() + ROOM_FOR_OURS);
     for name in headers.keys() {
-        let ends_here =
-            HOP_BY_HOP.contains(&name.as_str()) || nominated.contains(name.as_str()) || is_any(name, unwanted);
+        let ends_here = HOP_BY_HOP.contains(&name.as_str())
+            || nominated.contains(name.as_str())
+            || is_any(name, unwanted)
+            || is_misspelled(name);
         if !ends_here {
             headers.get_all(name).iter().for_each(|value| {
                 kept.append(name, value.clone());
@@ -127,9 +139,28 @@ pub fn remove_spellings(headers: &mut HeaderMap, field: &HeaderName) {
     }
 }
 
+/// Removes the fields that repeat a body: in the legacy era they mean nothing, and nobody has held them against it.
+pub fn remove_mirrors(headers: &mut HeaderMap) {
+    let mirrors: Vec<HeaderName> = headers.keys().filter(|name| is_any(name, &MIRRORS)).cloned().collect();
+    for name in mirrors {
+        headers.remove(name);
+    }
+}
+
+/// True when a server could take the field for one of MCP's, which was judged only in its proper spelling.
+fn is_misspelled(name: &HeaderName) -> bool {
+    let Cow::Owned(plain) = spelled_plainly(name.as_str()) else { return false };
+    MCP_NAMES.iter().any(|known| is(&plain, known) && !is(name.as_str(), known))
+}
+
 fn is_any(name: &HeaderName, unwanted: &[&str]) -> bool {
     let name = spelled_plainly(name.as_str());
-    unwanted.iter().any(|&unwanted| if unwanted.ends_with('-') { name.starts_with(unwanted) } else { name == unwanted })
+    unwanted.iter().any(|unwanted| is(&name, unwanted))
+}
+
+/// A trailing `-` means a whole namespace.
+fn is(name: &str, known: &str) -> bool {
+    if known.ends_with('-') { name.starts_with(known) } else { name == known }
 }
 
 /// CGI-like servers read `X_Auth_Subject` and `X.Auth.Subject` as the same variable as `X-Auth-Subject` (CVE-2025-64484).
@@ -227,6 +258,33 @@ mod tests {
         let mut headers = map(&[("x-api-key", "1"), ("x_api_key", "2"), ("X.Api-Key", "3"), ("x-api-key-id", "4")]);
         remove_spellings(&mut headers, &HeaderName::from_static("x-api-key"));
         assert_eq!(headers, map(&[("x-api-key-id", "4")]));
+    }
+
+    #[test]
+    fn sessions_are_never_the_clients_own_words() {
+        for name in ["mcp-session-id", "mcp_session_id", "Mcp.Session-Id", "last-event-id", "Last_Event_ID"] {
+            assert!(for_upstream(&map(&[(name, "1")])).is_empty(), "{name}");
+        }
+    }
+
+    #[test]
+    fn mcp_fields_pass_in_their_proper_spelling_only() {
+        let proper = map(&[
+            ("mcp-protocol-version", "1"),
+            ("Mcp-Method", "2"),
+            ("mcp-name", "3"),
+            ("mcp-param-Region.x_y", "4"),
+            ("mcp-later", "5"),
+        ]);
+        assert_eq!(for_upstream(&proper), proper);
+        assert_eq!(for_client(&proper), proper);
+        for name in ["mcp_method", "mcp.name", "mcp_param-a", "mcp-param_a", "mcp-protocol_version", "mcp_later"] {
+            assert!(for_upstream(&map(&[(name, "1")])).is_empty(), "{name}");
+            assert!(for_client(&map(&[(name, "1")])).is_empty(), "{name}");
+        }
+        let mut legacy = proper;
+        remove_mirrors(&mut legacy);
+        assert_eq!(legacy, map(&[("mcp-protocol-version", "1"), ("mcp-later", "5")]));
     }
 
     #[test]

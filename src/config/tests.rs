@@ -7,16 +7,22 @@ use std::path::Path;
 use proptest::prelude::*;
 
 use super::read::expand::Sources;
-use super::{Config, parse};
+use super::{Config, SessionKey, parse};
 
 const EXAMPLE: &str = include_str!("../../gateway.toml.example");
+
+/// 32 bytes, each `k`.
+const SESSION_KEY: &str = "a2tra2tra2tra2tra2tra2tra2tra2tra2tra2tra2s=";
 
 fn read(text: &str) -> Config {
     let sources = Sources {
         env: &|name| {
             if name == "NOTES_API_KEY" { Ok("k3y-value".into()) } else { Err(VarError::NotPresent) }
         },
-        file: &|_| Err(io::ErrorKind::NotFound.into()),
+        file: &|path| {
+            let is_key = path.ends_with("session-key");
+            if is_key { Ok(format!("{SESSION_KEY}\n")) } else { Err(io::ErrorKind::NotFound.into()) }
+        },
     };
     parse::parse(text, Path::new("gateway.toml"), &sources).unwrap_or_else(|errors| panic!("{errors:#?}"))
 }
@@ -74,7 +80,9 @@ fn no_secret_is_in_the_debug_output() {
     let (name, value) = &config.routes[0].upstream.headers[0];
     assert_eq!((name.as_str(), value.to_str().unwrap()), ("authorization", "Bearer k3y-value"));
     assert!(value.is_sensitive());
-    assert!(!format!("{config:?}").contains("k3y-value"));
+    assert_eq!(config.session_keys, [SessionKey([b'k'; 32])]);
+    let debug = format!("{config:?}");
+    assert!(!debug.contains("k3y-value") && !debug.contains("107") && !debug.contains(SESSION_KEY), "{debug}");
 }
 
 proptest! {

@@ -152,11 +152,11 @@ pub(crate) async fn forward(
     let upstream = &route.upstream;
     let slot = Arc::clone(&upstream.capacity).try_acquire_owned();
     let slot = slot.map_err(|_| Rejection::Upstream(UpstreamFailure::Capacity))?;
-    let watch = Watch::new(route, &permit, parts);
+    let watch = Watch::new(route, &permit, parts, around.sessions);
     let (upload, state) = Upload::new(permit.take_body());
     let mut request = outgoing(route, &permit, parts, around.provenance, audit.request_id(), upload);
     watch.ask(request.headers_mut());
-    let response = match upstream.send(request, &state).await {
+    let mut response = match upstream.send(request, &state).await {
         Ok(response) => response,
         Err((failure, error)) => {
             if let Some(error) = error {
@@ -167,6 +167,7 @@ pub(crate) async fn forward(
     };
     audit.upstream_answered();
     refuse_unusable(response.status(), audit)?;
+    around.sessions.seal_answer(route, &permit, &parts.method, &mut response, audit)?;
     let treatment = watch.treatment(&response, around.budget).map_err(|(failure, why): Unread| {
         audit.detail(why);
         Rejection::Upstream(failure)

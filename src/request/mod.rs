@@ -155,7 +155,7 @@ impl Handler {
         reject::allowed_on_route(&parts.method, mirror::era_of_head(&parts.headers).map_err(|_| Rejection::Mirror)?)?;
         let entitled = authorize::entitle(identity, &route)?;
         let admission = route.limits.admit(entitled, &mut context.rates)?;
-        let session = self.sessions.claim(&route, admission.identity(), parts)?;
+        let session = self.sessions.claim(&route, admission.identity(), parts, audit)?;
         context.inspected = true;
         let reading = Reading { limits: &self.limits, budget: &self.budget, batches: route.config.batches };
         let asked = inspect::inspect(parts, body, reading, &mut context.id).await?;

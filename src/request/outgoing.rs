@@ -5,8 +5,10 @@ use http::{Request, Version, request::Parts};
 
 use crate::config::IdentityField;
 use crate::headers::{
-    PSEUDONYM, X_REQUEST_ID, for_upstream, forwarded_node, from_ascii, remove_spellings, visible, visible_list,
+    PSEUDONYM, X_REQUEST_ID, for_upstream, forwarded_node, from_ascii, remove_mirrors, remove_spellings, visible,
+    visible_list,
 };
+use crate::mcp::Era;
 use crate::names::{ClientId, Scope, TenantId};
 use crate::token::Identity;
 
@@ -29,8 +31,12 @@ pub(crate) fn outgoing<B>(
     body: B,
 ) -> Request<B> {
     let public_host = public_host(parts);
-    let target = route.upstream.target(&parts.method, parts.uri.query());
+    let target = route.upstream.target(&parts.method, permit.session().query(parts.uri.query()));
     let mut headers = for_upstream(&parts.headers);
+    if permit.era() == Era::Legacy {
+        remove_mirrors(&mut headers);
+    }
+    permit.session().write(permit.era(), &mut headers);
     headers.insert(header::HOST, route.upstream.host());
     write_identity(&route.config.identity, permit.identity(), &mut headers);
     write_provenance(provenance, public_host.as_deref(), &mut headers);

@@ -78,6 +78,18 @@ fn check_of_a_good_file_says_what_to_register() {
 }
 
 #[test]
+fn check_notes_that_no_session_key_is_set() {
+    let without = folder(|text| text);
+    let outcome = portcullis(without.path(), &["check"]);
+    assert!(outcome.stdout.contains("\nnote: sessions.keys is not set"), "{}", outcome.stdout);
+    let key = format!("{}=", "A".repeat(43));
+    let with = folder(|text| format!("[sessions]\nkeys = [\"{key}\"]\n{text}"));
+    let outcome = portcullis(with.path(), &["check"]);
+    assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
+    assert!(!outcome.stdout.contains("note:") && !outcome.stdout.contains(&key), "{}", outcome.stdout);
+}
+
+#[test]
 fn check_warns_of_plain_text_over_a_network() {
     let folder = folder(|text| text.replace("http://127.0.0.1:3000", "http://10.0.0.1:3000"));
     let outcome = portcullis(folder.path(), &["check"]);

@@ -64,7 +64,7 @@ fn the_smallest_file_has_safe_defaults() {
     assert_eq!((limits.connections, limits.connections_per_address), (10_000, 1000));
     assert_eq!((limits.header_bytes, limits.body_bytes), (32 * 1024, 4 * 1024 * 1024));
     assert_eq!(config.admin.to_string(), "127.0.0.1:9090");
-    assert!(config.listen.trusted_proxies.is_empty());
+    assert!(config.listen.trusted_proxies.is_empty() && config.session_keys.is_empty());
     let issuer = &config.issuers[0];
     assert!(issuer.rules.strict && !issuer.insecure_http && issuer.jwks_uri.is_none());
     assert_eq!(issuer.rules.token_types, ["at+jwt"]);
@@ -86,6 +86,10 @@ fn every_key_reaches_its_place() {
     // A lower cap on all connections lowers the default for one address.
     assert_eq!(config.listen.limits.connections_per_address, 50);
     assert_eq!((config.listen.limits.body_bytes, config.listen.limits.header_bytes), (65536, 16384));
+
+    // Standard base64 from a file, and the URL-safe one without padding.
+    let keys: Vec<(u8, u8)> = config.session_keys.iter().map(|key| (key.0[0], key.0[31])).collect();
+    assert_eq!(keys, [(250, 250), (200, 231)]);
 
     let local = &config.issuers[1];
     assert_eq!(local.rules.algorithms, [Algorithm::EdDsa, Algorithm::Ed25519]);

@@ -144,7 +144,7 @@ async fn what_a_request_says_of_itself_does_not_count() {
     let (issuer, _upstream, gateway) = start_with(&two_per(r#"["client", "subject"]"#)).await;
     gateway.accepts("1", issuer.mint()).await;
     gateway.accepts("2", issuer.mint()).await;
-    let fields = [("x-forwarded-for", "203.0.113.9"), ("mcp-session-id", "new"), ("x-auth-client", "client-9")];
+    let fields = [("x-forwarded-for", "203.0.113.9"), ("mcp-param-client", "new"), ("x-auth-client", "client-9")];
     let client = fields.iter().fold(gateway.client(), |client, (name, value)| client.header(name, value));
     let reply = client.bearer(issuer.mint()).post(&format!("{PATH}?client=new")).await;
     assert_limited(&reply, "client-subject").await;

@@ -242,24 +242,6 @@ async fn m23_stream_ends_when_its_token_does() {
 }
 
 #[tokio::test]
-async fn messages_of_the_older_transport_go_to_their_own_place() {
-    let (issuer, mut upstream) = (Issuer::start().await, Upstream::start().await);
-    let changes =
-        format!(r#"routes = [{{ name = "notes", upstream_messages = "http://{}/messages" }}]"#, upstream.authority());
-    let gateway = Gateway::start_with(&issuer, &upstream, &changes).await;
-    upstream.streams();
-    let mut reply = gateway.client().bearer(issuer.mint()).open("GET", PATH).await;
-    let stream = upstream.stream().await;
-    stream.send("event: endpoint\ndata: /messages?session=1\n\n").await;
-    let event = reply.next().await.unwrap();
-    assert_eq!(event, "event: endpoint\ndata: /notes/mcp?session=1\n\n");
-    upstream.answers(202, "");
-    let reply = gateway.client().bearer(issuer.mint()).post("/notes/mcp?session=1").await;
-    assert_eq!(reply.status(), 202);
-    assert_eq!(upstream.received().last().unwrap().target, "/messages?session=1");
-}
-
-#[tokio::test]
 async fn encoded_stream_of_the_older_transport_gets_502() {
     let (issuer, upstream) = (Issuer::start().await, Upstream::start().await);
     let changes =

@@ -9,6 +9,7 @@ mod listen;
 mod policy;
 mod resource;
 mod route;
+mod sessions;
 mod upstream;
 mod url;
 
@@ -24,7 +25,7 @@ use super::read::table::Table;
 use super::{Config, ConfigError, Listen, Log, LogFormat};
 
 /// The tables of a file.
-const KEYS: &[&str] = &["listen", "admin", "log", "issuers", "routes"];
+const KEYS: &[&str] = &["listen", "admin", "log", "sessions", "issuers", "routes"];
 const ADMIN_KEYS: &[&str] = &["address"];
 const LOG_KEYS: &[&str] = &["format", "level"];
 /// Loopback: what it serves is for the machine's own probes.
@@ -35,8 +36,8 @@ const ADMIN: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 
 pub(crate) fn all_keys() -> impl Iterator<Item = &'static str> {
     let nested = [issuer::CLAIMS_KEYS, listen::TLS_KEYS, listen::LIMITS_KEYS, limit::KEYS, route::METADATA_KEYS];
     let tables = [KEYS, ADMIN_KEYS, LOG_KEYS, listen::KEYS, issuer::KEYS, route::KEYS, route::TENANT_KEYS];
-    let rules = [policy::KEYS, policy::RULE_KEYS];
-    tables.into_iter().chain(nested).chain([upstream::TIMEOUTS_KEYS]).chain(rules).flatten().copied()
+    let more = [policy::KEYS, policy::RULE_KEYS, sessions::KEYS, upstream::TIMEOUTS_KEYS];
+    tables.into_iter().chain(nested).chain(more).flatten().copied()
 }
 
 pub(crate) fn parse(text: &str, file: &Path, sources: &Sources<'_>) -> Result<Config, Vec<ConfigError>> {
@@ -50,6 +51,7 @@ fn read(root: &Table<'_>) -> Option<Config> {
     let listen = root.need("listen").and_then(|item| listen::read(&item));
     let admin = admin(root, listen.as_ref());
     let log = log(root);
+    let session_keys = sessions::read(root);
     let issuers = issuer::read_all(root);
     let plaintext = listen.as_ref().is_some_and(|listen| listen.tls.is_none());
     let routes = route::read_all(root, &issuers, plaintext);
@@ -57,7 +59,7 @@ fn read(root: &Table<'_>) -> Option<Config> {
         listen: listen?,
         admin,
         log,
-        session_keys: Vec::new(),
+        session_keys: session_keys?,
         issuers: issuers.into_iter().map(|known| known.config).collect::<Option<_>>()?,
         routes: routes?,
     })

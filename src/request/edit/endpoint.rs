@@ -1,7 +1,7 @@
 //! The `endpoint` event of HTTP+SSE servers (MCP 2024-11-05): rewritten to the public path.
 //!
 //! Such a server opens its stream with the place where it wants its messages. That place must be the configured one
-//! (`upstream_messages`); its query, which names the session, goes to the client under the route's own URL.
+//! (`upstream_messages`); its query, which names the session, goes to the client sealed, under the route's own URL.
 
 use bytes::Bytes;
 use http::Uri;
@@ -10,6 +10,7 @@ use url::Url;
 use crate::mcp::sse::Event;
 
 use super::super::relay::RelayError;
+use super::super::session::Sealer;
 
 /// The first event is a short URL; more is no endpoint event.
 const MAX_FIRST_EVENT_BYTES: usize = 8 * 1024;
@@ -20,14 +21,15 @@ pub(crate) struct Endpoint {
     stream: Url,
     messages: Url,
     public_path: String,
+    sealer: Sealer,
     has_passed: bool,
 }
 
 impl Endpoint {
     /// `stream` is where the event stream was opened, `messages` the only place that may be announced.
-    pub(crate) fn new(stream: &Uri, messages: &Uri, public_path: String) -> Option<Self> {
+    pub(crate) fn new(stream: &Uri, messages: &Uri, public_path: String, sealer: Sealer) -> Option<Self> {
         let parse = |uri: &Uri| Url::parse(&uri.to_string()).ok();
-        Some(Self { stream: parse(stream)?, messages: parse(messages)?, public_path, has_passed: false })
+        Some(Self { stream: parse(stream)?, messages: parse(messages)?, public_path, sealer, has_passed: false })
     }
 
     /// So much waits for an event's end.
@@ -47,8 +49,8 @@ impl Endpoint {
         }
         let data = event.data().ok_or(RelayError::ForeignEndpoint)?;
         let announced = self.announced(&data).ok_or(RelayError::ForeignEndpoint)?;
-        let query = self.public_query(announced.query())?;
-        Ok(Some(event.with_data(format!("{}{query}", self.public_path).as_bytes())))
+        let query = self.sealer.endpoint(announced.query()).map_err(|_| RelayError::ForeignEndpoint)?;
+        Ok(Some(event.with_data(format!("{}?{query}", self.public_path).as_bytes())))
     }
 
     /// The place, if it is the configured one. Some clients join lines of data, some take the last: it must be one line.
@@ -57,12 +59,6 @@ impl Endpoint {
         let announced = self.stream.join(data).ok()?;
         let is_own = announced.origin() == self.messages.origin() && announced.path() == self.messages.path();
         is_own.then_some(announced)
-    }
-
-    /// What the client sends back as its query, from what the upstream announced.
-    #[expect(clippy::unnecessary_wraps, clippy::unused_self, reason = "sealing, which can fail, takes this place")]
-    fn public_query(&self, announced: Option<&str>) -> Result<String, RelayError> {
-        Ok(announced.map(|query| format!("?{query}")).unwrap_or_default())
     }
 }
 
@@ -75,7 +71,7 @@ mod tests {
     fn rewriter() -> Editor {
         let uri = |text: &str| text.parse::<Uri>().unwrap();
         let (stream, messages) = (uri("http://127.0.0.1:3101/sse"), uri("http://127.0.0.1:3101/message"));
-        let endpoint = Endpoint::new(&stream, &messages, "/notes/sse".into());
+        let endpoint = Endpoint::new(&stream, &messages, "/notes/sse".into(), Sealer::of_nobody());
         Editor::new(None, Some(endpoint.unwrap()), Budget::new(1 << 20))
     }
 
@@ -86,8 +82,11 @@ mod tests {
             let mut rewriter = rewriter();
             let mut out = rewriter.feed(&stream[..cut]).unwrap().to_vec();
             out.extend_from_slice(&rewriter.feed(&stream[cut..]).unwrap());
-            let expected = ": hi\n\nevent: endpoint\ndata: /notes/sse?sessionId=42\n\nevent: message\ndata: {}\n\n";
-            assert_eq!(String::from_utf8(out).unwrap(), expected, "cut at {cut}");
+            let out = String::from_utf8(out).unwrap();
+            let rest = out.strip_prefix(": hi\n\nevent: endpoint\ndata: /notes/sse?sessionId=").unwrap();
+            let (sealed, rest) = rest.split_once('\n').unwrap();
+            assert_eq!(rest, "\nevent: message\ndata: {}\n\n", "cut at {cut}");
+            assert!(sealed.len() > 42 && !out.contains("sessionId=42"), "{out}");
         }
     }
 

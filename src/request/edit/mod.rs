@@ -22,6 +22,7 @@ use super::inspect::is_json_media_type;
 use super::receive::Budget;
 use super::reject::UpstreamFailure;
 use super::route::Route;
+use super::session::Sessions;
 
 use endpoint::Endpoint;
 pub(crate) use events::Editor;
@@ -52,12 +53,14 @@ pub(crate) type Unread = (UpstreamFailure, &'static str);
 
 impl Watch {
     /// Decides before the request goes upstream.
-    pub(crate) fn new(route: &Arc<Route>, permit: &Permit, parts: &Parts) -> Self {
+    pub(crate) fn new(route: &Arc<Route>, permit: &Permit, parts: &Parts, sessions: &Arc<Sessions>) -> Self {
         let expects_lists = permit.expects_lists(&route.policy) && parts.method != Method::DELETE;
         let lists = expects_lists.then(|| Eyes { route: Arc::clone(route), identity: Arc::clone(permit.identity()) });
         let messages = route.upstream.messages().filter(|_| parts.method == Method::GET);
-        let endpoint =
-            messages.and_then(|messages| Endpoint::new(route.upstream.url(), messages, parts.uri.path().to_owned()));
+        let endpoint = messages.and_then(|messages| {
+            let sealer = sessions.sealer(route, permit.identity());
+            Endpoint::new(route.upstream.url(), messages, parts.uri.path().to_owned(), sealer)
+        });
         Self { lists, endpoint }
     }
 

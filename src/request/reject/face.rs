@@ -28,7 +28,7 @@ impl Rejection {
             Self::TooManyFailures { .. } => Face(S::TOO_MANY_REQUESTS, "too_many_requests", "auth.failures"),
             Self::Scope(_) => Face(S::FORBIDDEN, "insufficient_scope", "authz.scope"),
             Self::Denied(kind) => Face(S::FORBIDDEN, "forbidden", denied_reason(*kind)),
-            Self::Session(reason) => Face(S::NOT_FOUND, "not_found", reason),
+            Self::Session => Face(S::NOT_FOUND, "not_found", "mcp.session"),
             Self::RateLimit { .. } => Face(S::TOO_MANY_REQUESTS, "too_many_requests", "limit.rate"),
             Self::StreamLimit { .. } => Face(S::TOO_MANY_REQUESTS, "too_many_requests", "limit.streams"),
             Self::MediaType => Face(S::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", "mcp.type"),
@@ -83,6 +83,7 @@ fn upstream_face(failure: UpstreamFailure) -> Face {
         UpstreamFailure::ResponseTimeout => Face(S::GATEWAY_TIMEOUT, "gateway_timeout", "upstream.timeout"),
         UpstreamFailure::Unauthorized => Face(S::BAD_GATEWAY, "bad_gateway", "upstream.unauthorized"),
         UpstreamFailure::Redirect => Face(S::BAD_GATEWAY, "bad_gateway", "upstream.redirect"),
+        UpstreamFailure::Session => Face(S::BAD_GATEWAY, "bad_gateway", "upstream.session"),
         UpstreamFailure::Capacity => Face(S::SERVICE_UNAVAILABLE, "temporarily_unavailable", "upstream.capacity"),
         UpstreamFailure::List => Face(S::BAD_GATEWAY, "bad_gateway", "upstream.list"),
     }

@@ -73,6 +73,9 @@ pub(crate) enum UpstreamFailure {
     /// It redirected; redirects are not followed.
     #[error("the MCP server answered with a redirect")]
     Redirect,
+    /// A session id that is none, or two of them.
+    #[error("the MCP server gave no usable session id")]
+    Session,
     /// As many requests under way as the route allows.
     #[error("the MCP server is at its capacity")]
     Capacity,
@@ -119,7 +122,7 @@ pub(crate) enum Rejection {
     Denied(Option<TargetKind>),
     /// The id of no session, or of another caller's.
     #[error("there is no such session")]
-    Session(&'static str),
+    Session,
     /// Over a rate limit; the fields say which.
     #[error("too many requests")]
     RateLimit { retry_after: Duration },
