@@ -16,6 +16,7 @@ use super::authorize::Permit;
 use super::body::ReplyBody;
 use super::edit::{Editor, Eyes, Treatment, brings_events, forget_bytes, says_all_by_its_head, whole};
 use super::farewell::Farewell;
+use super::inspect::is_coded;
 use super::receive::Budget;
 use super::reject::{Rejection, UpstreamFailure};
 use super::relay::{Pace, Relay, StreamEnd};
@@ -62,7 +63,7 @@ impl Returning<'_> {
         let brings_events = brings_events(headers);
         let total = (!brings_events).then(|| Instant::now() + timeouts.total);
         let pace = Pace { idle: timeouts.idle, total };
-        let end = brings_events.then(|| self.stream_end());
+        let end = brings_events.then(|| self.stream_end(headers));
         if brings_events {
             headers.entry(X_ACCEL_BUFFERING).or_insert(HeaderValue::from_static("no"));
         }
@@ -72,9 +73,10 @@ impl Returning<'_> {
         ReplyBody::upstream(Relay::new(body, pace, end, editor, (self.permit.into_admission(), self.slot)))
     }
 
-    fn stream_end(&self) -> StreamEnd {
+    fn stream_end(&self, headers: &HeaderMap) -> StreamEnd {
         let expires = Instant::now() + time_left(self.permit.identity());
-        StreamEnd::new(self.stopping.clone(), expires, self.permit.listens().map(Farewell::new))
+        let listens = self.permit.listens().filter(|_| !is_coded(headers));
+        StreamEnd::new(self.stopping.clone(), expires, listens.map(Farewell::new))
     }
 
     async fn whole(

@@ -317,6 +317,23 @@ async fn o7_listening_streams_are_answered_when_the_gateway_stops_and_do_not_wai
 }
 
 #[tokio::test]
+async fn listening_stream_in_a_coding_ends_without_an_answer() {
+    let (issuer, mut upstream, gateway) = start().await;
+    upstream.streams_with("content-type: text/event-stream\r\ncontent-encoding: gzip\r\n");
+    let mut open = Vec::new();
+    for client in both(&gateway, &issuer) {
+        let reply = listening(client.header("accept-encoding", "gzip"), "7").open("POST", PATH).await;
+        open.push((reply, upstream.stream().await));
+    }
+    assert!(upstream.received().iter().all(|request| request.field("accept-encoding") == Some("identity")));
+    let stopping = tokio::task::JoinSet::from_iter([gateway.shut_down()]);
+    for (mut reply, _stream) in open {
+        assert_eq!(reply.next().await, None);
+    }
+    stopping.join_all().await;
+}
+
+#[tokio::test]
 async fn listening_stream_that_the_upstream_ends_is_not_answered_twice() {
     let (issuer, mut upstream, gateway) = start().await;
     upstream.streams();

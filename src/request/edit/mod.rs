@@ -18,7 +18,7 @@ use crate::mcp::list::{ListKind, Screen};
 use crate::token::Identity;
 
 use super::authorize::Permit;
-use super::inspect::is_json_media_type;
+use super::inspect::{is_coded, is_json_media_type};
 use super::receive::Budget;
 use super::reject::UpstreamFailure;
 use super::route::Route;
@@ -33,6 +33,8 @@ pub(crate) use whole::whole;
 pub(crate) struct Watch {
     lists: Option<Eyes>,
     endpoint: Option<Endpoint>,
+    /// The gateway may add an event of its own.
+    listens: bool,
 }
 
 /// What becomes of an answer's body.
@@ -61,12 +63,12 @@ impl Watch {
             let sealer = sessions.sealer(route, permit.identity());
             Endpoint::new(route.upstream.url(), messages, parts.uri.path().to_owned(), sealer)
         });
-        Self { lists, endpoint }
+        Self { lists, endpoint, listens: permit.listens().is_some() }
     }
 
-    /// What is to be read must come without content coding: nothing is ever inflated.
+    /// What is to be read, or added to, must come without content coding: nothing is ever inflated.
     pub(crate) fn ask(&self, headers: &mut HeaderMap) {
-        if self.lists.is_some() || self.endpoint.is_some() {
+        if self.lists.is_some() || self.endpoint.is_some() || self.listens {
             headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         }
     }
@@ -74,7 +76,7 @@ impl Watch {
     /// Decides at the answer's head.
     pub(crate) fn treatment<B: Body>(self, answer: &Response<B>, budget: &Budget) -> Result<Treatment, Unread> {
         let (status, headers) = (answer.status(), answer.headers());
-        let is_plain = !headers.contains_key(header::CONTENT_ENCODING) && status != StatusCode::PARTIAL_CONTENT;
+        let is_plain = !is_coded(headers) && status != StatusCode::PARTIAL_CONTENT;
         let media_type = if self.lists.is_some() { only_media_type(headers) } else { media_type(headers) };
         match (self.lists, self.endpoint) {
             (None, None) => Ok(Treatment::Pass),
