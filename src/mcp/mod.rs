@@ -2,6 +2,7 @@
 //! where a policy hides list entries. Pure: bytes in, facts or edited bytes out.
 
 pub mod list;
+mod lookalike;
 pub mod message;
 pub mod mirror;
 pub mod reader;

@@ -1,4 +1,4 @@
-//! The response body that goes to the client: a text of our own, or the upstream's body frame by frame.
+//! The response body that goes to the client: a whole text, or the upstream's body frame by frame.
 //!
 //! It carries the request's [`Audit`]: the record is written when the body has ended, however it ended.
 
@@ -8,7 +8,9 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
+use super::admit::Admission;
 use super::audit::Audit;
+use super::receive::Held;
 use super::relay::{Relay, RelayError};
 
 /// The body of every response.
@@ -16,6 +18,8 @@ use super::relay::{Relay, RelayError};
 pub(crate) struct ReplyBody {
     kind: Kind,
     audit: Option<Audit>,
+    /// Held until a whole text is gone.
+    _held: Option<(Admission, Held)>,
 }
 
 #[derive(Debug)]
@@ -27,12 +31,17 @@ enum Kind {
 impl ReplyBody {
     /// A whole text.
     pub(crate) fn fixed(bytes: impl Into<Bytes>) -> Self {
-        Self { kind: Kind::Fixed(bytes.into()), audit: None }
+        Self { kind: Kind::Fixed(bytes.into()), audit: None, _held: None }
+    }
+
+    /// A whole text of the upstream, and what it takes until it is gone.
+    pub(crate) fn whole(bytes: Bytes, held: (Admission, Held)) -> Self {
+        Self { kind: Kind::Fixed(bytes), audit: None, _held: Some(held) }
     }
 
     /// The upstream's body.
     pub(crate) fn upstream(relay: Relay) -> Self {
-        Self { kind: Kind::Upstream(Box::new(relay)), audit: None }
+        Self { kind: Kind::Upstream(Box::new(relay)), audit: None, _held: None }
     }
 
     /// Hands the record over; it is written when this body is gone.

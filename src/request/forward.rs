@@ -1,7 +1,7 @@
 //! Permit + request → the upstream's response. The only place that speaks to upstreams.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use http::header::{self, HeaderValue};
 use http::request::Parts;
@@ -11,25 +11,22 @@ use hyper::body::Incoming;
 use hyper_util::client::legacy::connect::capture_connection;
 use hyper_util::client::legacy::{Client, Error as ClientError};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::Instant;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{RouteConfig, Timeouts};
-use crate::headers::{X_ACCEL_BUFFERING, for_client};
-use crate::token::Identity;
 use crate::trust::{self, TrustError};
 
 use super::audit::Audit;
 use super::authorize::Permit;
 use super::body::ReplyBody;
 use super::connect::{ConnectTimedOut, TimedConnector};
-use super::endpoint::EndpointRewriter;
+use super::edit::{Unread, Watch};
 use super::outgoing::outgoing;
 use super::provenance::Provenance;
 use super::receive::Budget;
 use super::reject::{Rejection, UpstreamFailure};
-use super::relay::{Pace, Relay, StreamEnd};
+use super::returning::Returning;
 use super::route::Route;
 use super::session::Sessions;
 use super::upload::{Upload, UploadState};
@@ -40,9 +37,6 @@ const POOL_IDLE: Duration = Duration::from_secs(30);
 const POOL_CONNECTIONS: usize = 64;
 /// Requests under way at one upstream; each holds at most one connection.
 const MAX_CONCURRENT: usize = 4096;
-
-/// No token lives longer than this for a stream: far from the end of every clock.
-const LONGEST_STREAM: Duration = Duration::from_hours(24 * 365);
 
 /// The connections to one route's MCP server.
 #[derive(Debug)]
@@ -67,7 +61,7 @@ pub(crate) struct Surroundings<'a> {
 /// When event streams are ended because the gateway stops.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct StreamEnds {
-    /// Streams that only listen (`GET`) end as soon as the gateway stops: their clients resume elsewhere.
+    /// Streams that only listen (`GET`, `subscriptions/listen`) end as soon as the gateway stops: their clients resume elsewhere.
     pub(crate) listening: CancellationToken,
     /// Streams that answer a request may finish until the grace time is over.
     pub(crate) answering: CancellationToken,
@@ -104,6 +98,21 @@ impl UpstreamClient {
         let joined = PathAndQuery::try_from(format!("{}?{query}", base.path()));
         parts.path_and_query = joined.ok().or(parts.path_and_query);
         Uri::from_parts(parts).unwrap_or_else(|_| base.clone())
+    }
+
+    /// Where requests go that bring no message.
+    pub(crate) fn url(&self) -> &Uri {
+        &self.url
+    }
+
+    /// Where messages go when that is another place (HTTP+SSE).
+    pub(crate) fn messages(&self) -> Option<&Uri> {
+        self.messages.as_ref()
+    }
+
+    /// How long it may take.
+    pub(crate) fn timeouts(&self) -> &Timeouts {
+        &self.timeouts
     }
 
     /// The upstream's own authority: real servers refuse a foreign `Host`.
@@ -143,9 +152,10 @@ pub(crate) async fn forward(
     let upstream = &route.upstream;
     let slot = Arc::clone(&upstream.capacity).try_acquire_owned();
     let slot = slot.map_err(|_| Rejection::Upstream(UpstreamFailure::Capacity))?;
-    let (method, public_path) = (&parts.method, parts.uri.path().to_owned());
+    let watch = Watch::new(route, &permit, parts, around.sessions);
     let (upload, state) = Upload::new(permit.take_body());
-    let request = outgoing(route, &permit, parts, around.provenance, audit.request_id(), upload);
+    let mut request = outgoing(route, &permit, parts, around.provenance, audit.request_id(), upload);
+    watch.ask(request.headers_mut());
     let mut response = match upstream.send(request, &state).await {
         Ok(response) => response,
         Err((failure, error)) => {
@@ -157,14 +167,15 @@ pub(crate) async fn forward(
     };
     audit.upstream_answered();
     refuse_unusable(response.status(), audit)?;
-    around.sessions.seal_answer(route, &permit, method, &mut response, audit)?;
-    // An endpoint event that cannot be read cannot be judged.
-    let is_coded = response.headers().contains_key(header::CONTENT_ENCODING);
-    if is_coded && upstream.messages.is_some() && is_event_stream(response.headers()) {
-        audit.detail("the upstream encoded an event stream that must be read");
-        return Err(Rejection::Upstream(UpstreamFailure::Protocol));
-    }
-    Ok(relay(route, permit, slot, response, method, public_path, &around))
+    around.sessions.seal_answer(route, &permit, &parts.method, &mut response, audit)?;
+    let treatment = watch.treatment(&response, around.budget).map_err(|(failure, why): Unread| {
+        audit.detail(why);
+        Rejection::Upstream(failure)
+    })?;
+    let is_listening = parts.method == Method::GET || permit.listens().is_some();
+    let stopping = if is_listening { &around.ending.listening } else { &around.ending.answering };
+    let returning = Returning { route, permit, slot, stopping, budget: around.budget };
+    returning.answer(response, treatment).await
 }
 
 /// Answers that are about the gateway, not for the client (digest §7).
@@ -188,54 +199,6 @@ fn is_ambiguous<B>(response: &Response<B>) -> bool {
         (Some(coding), None) => has_length || !coding.as_bytes().eq_ignore_ascii_case(b"chunked"),
         (Some(_), Some(_)) => true,
     }
-}
-
-fn relay(
-    route: &Route,
-    permit: Permit,
-    slot: OwnedSemaphorePermit,
-    response: Response<Incoming>,
-    method: &Method,
-    public_path: String,
-    around: &Surroundings<'_>,
-) -> Response<ReplyBody> {
-    let (head, body) = response.into_parts();
-    let timeouts = &route.upstream.timeouts;
-    let is_stream = is_event_stream(&head.headers);
-    let total = (!is_stream).then(|| Instant::now() + timeouts.total);
-    let stopping = if method == Method::GET { &around.ending.listening } else { &around.ending.answering };
-    let end = is_stream.then(|| StreamEnd::new(stopping.clone(), Instant::now() + time_left(permit.identity())));
-    let rewriter = match (&route.upstream.messages, is_stream && method == Method::GET) {
-        (Some(messages), true) => {
-            let sealer = around.sessions.sealer(route, permit.identity());
-            EndpointRewriter::new(&route.upstream.url, messages, public_path, sealer)
-        }
-        _ => None,
-    };
-    let rewritten = rewriter.is_some();
-    let pace = Pace { idle: timeouts.idle, total };
-    let relay = Relay::new(body, pace, end, rewriter, (permit.into_admission(), slot));
-    let mut reply = Response::new(ReplyBody::upstream(relay));
-    *reply.status_mut() = head.status;
-    *reply.headers_mut() = for_client(&head.headers);
-    if rewritten {
-        reply.headers_mut().remove(header::CONTENT_LENGTH);
-    }
-    if is_stream {
-        reply.headers_mut().entry(X_ACCEL_BUFFERING).or_insert(HeaderValue::from_static("no"));
-    }
-    reply
-}
-
-/// Wall time is for claims only; from here on the stream's clock is monotonic (threat O11).
-fn time_left(identity: &Identity) -> Duration {
-    let expires = SystemTime::UNIX_EPOCH + Duration::from_secs(identity.expires_at());
-    expires.duration_since(SystemTime::now()).unwrap_or_default().min(LONGEST_STREAM)
-}
-
-fn is_event_stream(headers: &http::HeaderMap) -> bool {
-    let media_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
-    media_type.split(';').next().is_some_and(|essence| essence.trim().eq_ignore_ascii_case("text/event-stream"))
 }
 
 fn classify(error: &ClientError) -> UpstreamFailure {

@@ -112,14 +112,17 @@ fn era(headers: &HeaderMap, body: Option<&Body>) -> Result<Era, Rejection> {
 fn is_plain_json(headers: &HeaderMap) -> bool {
     let mut types = headers.get_all(header::CONTENT_TYPE).iter();
     let (Some(media_type), None) = (types.next(), types.next()) else { return false };
-    let coded = headers
-        .get_all(header::CONTENT_ENCODING)
-        .iter()
-        .any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity"));
-    !coded && media_type.to_str().is_ok_and(is_json_media_type)
+    !is_coded(headers) && media_type.to_str().is_ok_and(is_json_media_type)
 }
 
-fn is_json_media_type(text: &str) -> bool {
+/// The body is in a content coding.
+pub(super) fn is_coded(headers: &HeaderMap) -> bool {
+    let mut codings = headers.get_all(header::CONTENT_ENCODING).iter();
+    codings.any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity"))
+}
+
+/// `application/json` in UTF-8.
+pub(super) fn is_json_media_type(text: &str) -> bool {
     let mut parts = text.split(';').map(str::trim);
     let is_json = parts.next().is_some_and(|essence| essence.eq_ignore_ascii_case("application/json"));
     is_json

@@ -1,4 +1,5 @@
-//! The upstream's response body on its way to the client: frame by frame, no buffering, back-pressure both ways.
+//! The upstream's response body on its way to the client: frame by frame, back-pressure both ways. Nothing is held
+//! but events that must be read whole (`edit`).
 //!
 //! Dropping it breaks the upstream request off; so a client that leaves is felt upstream at once.
 
@@ -14,7 +15,8 @@ use tokio::time::{Instant, Sleep};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use super::admit::Admission;
-use super::endpoint::EndpointRewriter;
+use super::edit::Editor;
+use super::farewell::Farewell;
 
 /// Why a response body ends before its end. Clients see a broken transfer, never a complete-looking one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -31,6 +33,12 @@ pub(crate) enum RelayError {
     /// An HTTP+SSE endpoint event that leads elsewhere.
     #[error("the upstream announced a message endpoint that is not its own")]
     ForeignEndpoint,
+    /// A message that may hold a list which the caller must not see whole.
+    #[error("the upstream sent a message that cannot be read")]
+    List,
+    /// What is held in all is over its limit.
+    #[error("too much waits to be read at the moment")]
+    Memory,
 }
 
 impl RelayError {
@@ -41,6 +49,8 @@ impl RelayError {
             Self::Idle => "upstream.idle",
             Self::Total => "upstream.total",
             Self::ForeignEndpoint => "upstream.endpoint",
+            Self::List => "upstream.list",
+            Self::Memory => "limit.memory",
         }
     }
 }
@@ -59,13 +69,21 @@ pub(crate) struct Pace {
 pub(crate) struct StreamEnd {
     stopping: Pin<Box<WaitForCancellationFutureOwned>>,
     token_expires: Pin<Box<Sleep>>,
+    expired: bool,
+    /// What is said then.
+    farewell: Option<Farewell>,
 }
 
 impl StreamEnd {
     /// When the gateway stops, or when the token that opened the stream is over (threat M23): whichever comes first.
-    pub(crate) fn new(stopping: CancellationToken, token_expires: Instant) -> Self {
+    pub(crate) fn new(stopping: CancellationToken, token_expires: Instant, farewell: Option<Farewell>) -> Self {
         let token_expires = Box::pin(tokio::time::sleep_until(token_expires));
-        Self { stopping: Box::pin(stopping.cancelled_owned()), token_expires }
+        Self { stopping: Box::pin(stopping.cancelled_owned()), token_expires, expired: false, farewell }
+    }
+
+    /// The body may become longer than the upstream's.
+    pub(crate) fn says_farewell(&self) -> bool {
+        self.farewell.is_some()
     }
 }
 
@@ -79,8 +97,9 @@ pub(crate) struct Relay {
     timer_is_old: bool,
     /// When and why an event stream is ended by the gateway.
     end: Option<StreamEnd>,
-    expired: bool,
-    rewriter: Option<EndpointRewriter>,
+    editor: Option<Box<Editor>>,
+    /// Nothing more is taken from the upstream.
+    is_over: bool,
     finished: bool,
     /// Held until the body ends: open streams count against their owner and the upstream's capacity.
     _held: (Admission, OwnedSemaphorePermit),
@@ -92,11 +111,11 @@ impl Relay {
         incoming: Incoming,
         pace: Pace,
         end: Option<StreamEnd>,
-        rewriter: Option<EndpointRewriter>,
+        editor: Option<Box<Editor>>,
         held: (Admission, OwnedSemaphorePermit),
     ) -> Self {
         let finished = incoming.is_end_stream();
-        Self { incoming, pace, timer: None, timer_is_old: false, end, expired: false, rewriter, finished, _held: held }
+        Self { incoming, pace, timer: None, timer_is_old: false, end, editor, is_over: false, finished, _held: held }
     }
 
     /// True once the last frame has been handed on.
@@ -106,15 +125,16 @@ impl Relay {
 
     /// True when the stream was ended because its token was over.
     pub(crate) fn is_expired(&self) -> bool {
-        self.expired
+        self.end.as_ref().is_some_and(|end| end.expired)
     }
 
     pub(crate) fn is_end_stream(&self) -> bool {
-        self.finished || (self.rewriter.is_none() && self.incoming.is_end_stream())
+        self.finished || self.is_over || (self.editor.is_none() && self.incoming.is_end_stream())
     }
 
     pub(crate) fn size_hint(&self) -> SizeHint {
-        if self.rewriter.is_some() { SizeHint::default() } else { self.incoming.size_hint() }
+        let says_farewell = self.end.as_ref().is_some_and(StreamEnd::says_farewell);
+        if self.editor.is_some() || says_farewell { SizeHint::default() } else { self.incoming.size_hint() }
     }
 
     pub(crate) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, RelayError>>> {
@@ -128,9 +148,10 @@ impl Relay {
 
     fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, RelayError>>> {
         if let Some(end) = &mut self.end {
-            self.expired = end.token_expires.as_mut().poll(cx).is_ready();
-            if self.expired || end.stopping.as_mut().poll(cx).is_ready() {
-                return Poll::Ready(None);
+            end.expired = end.token_expires.as_mut().poll(cx).is_ready();
+            if end.expired || end.stopping.as_mut().poll(cx).is_ready() {
+                self.is_over = true;
+                return Poll::Ready(end.farewell.as_ref().and_then(Farewell::event).map(Ok));
             }
         }
         loop {
@@ -139,23 +160,34 @@ impl Relay {
             };
             self.timer_is_old = true;
             let data = match next {
-                None => return Poll::Ready(None),
+                None => return Poll::Ready(self.rest()),
                 Some(Err(_)) => return Poll::Ready(Some(Err(RelayError::Upstream))),
                 // RFC 9110 §6.5.1: trailers may be dropped; nothing in MCP uses them.
                 Some(Ok(frame)) => frame.into_data().unwrap_or_default(),
             };
-            match self.rewrite(data) {
+            match self.edit(data) {
                 Ok(data) if data.is_empty() => {}
                 outcome => return Poll::Ready(Some(outcome)),
             }
         }
     }
 
-    fn rewrite(&mut self, data: Bytes) -> Result<Bytes, RelayError> {
-        match &mut self.rewriter {
-            None => Ok(data),
-            Some(rewriter) => rewriter.feed(data),
+    fn edit(&mut self, data: Bytes) -> Result<Bytes, RelayError> {
+        let data = match &mut self.editor {
+            None => data,
+            Some(editor) => editor.feed(&data)?,
+        };
+        if let Some(farewell) = self.end.as_mut().and_then(|end| end.farewell.as_mut()) {
+            farewell.sent(&data);
         }
+        Ok(data)
+    }
+
+    /// What was held back when the upstream's body ended.
+    fn rest(&mut self) -> Option<Result<Bytes, RelayError>> {
+        self.is_over = true;
+        let rest = self.editor.as_mut()?.finish();
+        rest.map_or_else(|error| Some(Err(error)), |rest| (!rest.is_empty()).then_some(Ok(rest)))
     }
 
     /// Only waits have a timer: a response that is there at once costs none.

@@ -99,8 +99,8 @@ async fn streams_of_one_caller_take_no_place_of_another() {
     let bob = gateway.client().bearer(issuer.mint().claim("sub", "bob"));
     open.push((bob.open("GET", PATH).await, upstream.stream().await));
     // A message on one stream is seen on that one alone.
-    open[0].1.send("data: for the first\n\n").await;
-    assert_eq!(open[0].0.next().await.as_deref(), Some("data: for the first\n\n"));
+    open[0].1.send("data: \"for the first\"\n\n").await;
+    assert_eq!(open[0].0.next().await.as_deref(), Some("data: \"for the first\"\n\n"));
     for (_, stream) in &open[1..] {
         stream.send(":\n\n").await;
     }

@@ -36,6 +36,7 @@ mod key_choice;
 mod key_sets;
 mod lifecycle;
 mod limits;
+mod lists;
 mod metadata;
 mod operations;
 mod paths;

@@ -251,3 +251,98 @@ async fn encoded_stream_of_the_older_transport_gets_502() {
     let reply = gateway.client().bearer(issuer.mint()).get(PATH).await;
     reply.assert_failed(502, "bad_gateway", "upstream.protocol").await;
 }
+
+/// A request for a modern stream of notifications, under this id.
+fn listening(client: Client, id: &str) -> Client {
+    let claim = r#"{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}"#;
+    let params = format!(r#"{{"notifications":{{}},"_meta":{claim}}}"#);
+    let body = format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"subscriptions/listen","params":{params}}}"#);
+    client.header("mcp-protocol-version", "2026-07-28").header("mcp-method", "subscriptions/listen").body(body)
+}
+
+/// The event that ends such a stream (digest §4).
+fn farewell(id: &str) -> String {
+    let meta = format!(r#"{{"io.modelcontextprotocol/subscriptionId":{id}}}"#);
+    let result = format!(r#"{{"resultType":"complete","_meta":{meta}}}"#);
+    format!("event: message\ndata: {{\"jsonrpc\":\"2.0\",\"id\":{id},\"result\":{result}}}\n\n")
+}
+
+#[tokio::test]
+async fn m23_listening_stream_whose_token_ends_is_answered_first() {
+    let (issuer, mut upstream, gateway) = start_with(r#"issuers = [{ name = "corp", leeway = "0s" }]"#).await;
+    upstream.streams();
+    let mut open = Vec::new();
+    let client = gateway.client().bearer(issuer.mint().expires_in(Duration::from_secs(2)));
+    for client in [client.clone(), client.http2()] {
+        let mut reply = listening(client, "\"l\\u0031\"").open("POST", PATH).await;
+        let stream = upstream.stream().await;
+        stream.send("data: 1\r\n\r\n").await;
+        assert_eq!(reply.next().await.as_deref(), Some("data: 1\r\n\r\n"));
+        open.push((reply, stream));
+    }
+    for (mut reply, stream) in open {
+        assert_eq!(reply.next().await, Some(farewell("\"l\\u0031\"")));
+        assert_eq!(reply.next().await, None);
+        stream.gone().await;
+        let line = crate::support::log::of_request(reply.head.fields.get("x-request-id").unwrap()).await;
+        assert_eq!(line.text("reason"), "stream.expired");
+    }
+}
+
+#[tokio::test]
+async fn o7_listening_streams_are_answered_when_the_gateway_stops_and_do_not_wait_for_its_grace_time() {
+    let (issuer, mut upstream, gateway) = start_with("listen.shutdown_grace = \"20s\"").await;
+    upstream.streams();
+    let mut open = Vec::new();
+    for client in both(&gateway, &issuer) {
+        open.push((listening(client, "7").open("POST", PATH).await, upstream.stream().await, farewell("7")));
+    }
+    for client in both(&gateway, &issuer) {
+        let mut reply = listening(client, "8").open("POST", PATH).await;
+        let stream = upstream.stream().await;
+        stream.send("data: half\n").await;
+        assert_eq!(reply.next().await.as_deref(), Some("data: half\n"));
+        open.push((reply, stream, String::new()));
+    }
+    let begun = Instant::now();
+    let stopping = tokio::task::JoinSet::from_iter([gateway.shut_down()]);
+    for (mut reply, _stream, wanted) in open {
+        assert_eq!(reply.next().await.unwrap_or_default(), wanted);
+        if !wanted.is_empty() {
+            assert_eq!(reply.next().await, None);
+        }
+    }
+    stopping.join_all().await;
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+}
+
+#[tokio::test]
+async fn listening_stream_in_a_coding_ends_without_an_answer() {
+    let (issuer, mut upstream, gateway) = start().await;
+    upstream.streams_with("content-type: text/event-stream\r\ncontent-encoding: gzip\r\n");
+    let mut open = Vec::new();
+    for client in both(&gateway, &issuer) {
+        let reply = listening(client.header("accept-encoding", "gzip"), "7").open("POST", PATH).await;
+        open.push((reply, upstream.stream().await));
+    }
+    assert!(upstream.received().iter().all(|request| request.field("accept-encoding") == Some("identity")));
+    let stopping = tokio::task::JoinSet::from_iter([gateway.shut_down()]);
+    for (mut reply, _stream) in open {
+        assert_eq!(reply.next().await, None);
+    }
+    stopping.join_all().await;
+}
+
+#[tokio::test]
+async fn listening_stream_that_the_upstream_ends_is_not_answered_twice() {
+    let (issuer, mut upstream, gateway) = start().await;
+    upstream.streams();
+    for client in both(&gateway, &issuer) {
+        let mut reply = listening(client, "7").open("POST", PATH).await;
+        let stream = upstream.stream().await;
+        stream.send(&farewell("7")).await;
+        stream.end().await;
+        assert_eq!(reply.next().await, Some(farewell("7")));
+        assert_eq!(reply.next().await, None);
+    }
+}

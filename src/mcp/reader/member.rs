@@ -2,6 +2,7 @@
 
 use super::json::{Nest, inner, unescaped};
 use super::{Fault, Place};
+use crate::mcp::lookalike::is_lookalike;
 use crate::mcp::message::{MAX_ID_BYTES, MAX_METHOD_BYTES, MAX_NAME_BYTES};
 
 /// A member that decides, wherever it stands.
@@ -63,7 +64,7 @@ impl Member {
         let known = Self::of(place);
         let plain = inner(written).unwrap_or_default();
         if !plain.is_ascii() || plain.contains(&b'\\') {
-            return Self::recognised(known, &unescaped(written)?, |one, other| folded(one).eq(folded(other)));
+            return Self::recognised(known, &unescaped(written)?, is_lookalike);
         }
         // The same for the usual names, at a fraction of the cost.
         let name = std::str::from_utf8(plain).map_err(|_| Fault::Encoding)?;
@@ -128,16 +129,4 @@ impl Member {
 /// How long a text of so many bytes can be as written, with its quotes.
 pub(super) const fn room_for(bytes: usize) -> usize {
     ESCAPE_BYTES * bytes + 2
-}
-
-/// What lenient readers compare. Go's `encoding/json` reads `"Method"` as `method`: it folds case as Unicode does, which for
-/// these names means ASCII without case, the long s (U+017F) and the Kelvin sign (U+212A). Java's `equalsIgnoreCase` takes the i
-/// with and without dot (U+0130, U+0131) for an i too. Readers in C end a name at its first NUL.
-fn folded(name: &str) -> impl Iterator<Item = char> {
-    name.chars().take_while(|c| *c != '\0').map(|c| match c {
-        '\u{17F}' => 's',
-        '\u{212A}' => 'k',
-        '\u{130}' | '\u{131}' => 'i',
-        _ => c.to_ascii_lowercase(),
-    })
 }

@@ -85,6 +85,7 @@ fn upstream_face(failure: UpstreamFailure) -> Face {
         UpstreamFailure::Redirect => Face(S::BAD_GATEWAY, "bad_gateway", "upstream.redirect"),
         UpstreamFailure::Session => Face(S::BAD_GATEWAY, "bad_gateway", "upstream.session"),
         UpstreamFailure::Capacity => Face(S::SERVICE_UNAVAILABLE, "temporarily_unavailable", "upstream.capacity"),
+        UpstreamFailure::List => Face(S::BAD_GATEWAY, "bad_gateway", "upstream.list"),
     }
 }
 

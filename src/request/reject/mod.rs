@@ -79,6 +79,9 @@ pub(crate) enum UpstreamFailure {
     /// As many requests under way as the route allows.
     #[error("the MCP server is at its capacity")]
     Capacity,
+    /// An answer that may hold a list that the caller must not see whole, and that cannot be read without doubt.
+    #[error("the MCP server gave a list that cannot be read")]
+    List,
 }
 
 /// Why a request is answered by the gateway itself.
