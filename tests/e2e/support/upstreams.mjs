@@ -22,9 +22,19 @@ export async function startPythonMcp() {
   return start('python mcp', PYTHON, (port) => [here('upstreams/mcp_server.py'), String(port)]);
 }
 
-/** What the conformance suite looks for by name, on the official Python SDK; both eras. */
+/** What the conformance suite looks for by name, on the official TypeScript SDK; both eras. */
 export async function startConformance() {
-  return start('conformance server', PYTHON, (port) => [here('upstreams/conformance_server.py'), String(port)]);
+  return start('conformance server', process.execPath, (port) => [here('upstreams/conformance_server.mjs'), String(port)]);
+}
+
+/** The same, but it believes anything that header fields say. */
+export async function startLax() {
+  return start('lax server', process.execPath, (port) => [here('upstreams/conformance_server.mjs'), String(port), 'lax']);
+}
+
+/** What the conformance suite looks for by name, on the official Python SDK; both eras. */
+export async function startConformancePython() {
+  return start('python conformance server', PYTHON, (port) => [here('upstreams/conformance_server.py'), String(port)]);
 }
 
 /** FastMCP behind its own token check and its own TLS: what the clients do without the gateway. */

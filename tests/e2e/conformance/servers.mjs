@@ -1,0 +1,41 @@
+// Servers, directly and through the gateway.
+import { startBearerProxy } from '../support/bearer.mjs';
+import { startGateway } from '../support/gateway.mjs';
+import { startConformance, startConformancePython, startEverything, startFastmcp, startLax } from '../support/upstreams.mjs';
+import { checkServer } from './suite.mjs';
+import { ALWAYS } from './tally.mjs';
+
+const RUNS = [
+  // Made for the suite: it passes everything, and so must the gateway before it.
+  { name: 'conformance server', start: startConformance, revision: '2025-11-25', whole: true },
+  { name: 'conformance server', start: startConformance, revision: '2026-07-28', whole: true },
+  // The same without any of its own checks of header fields.
+  { name: 'lax server', start: startLax, revision: '2026-07-28', lax: true },
+  { name: 'server-everything', start: startEverything, revision: '2025-11-25' },
+  { name: 'python mcp', start: startConformancePython, revision: '2025-11-25' },
+  { name: 'python mcp', start: startConformancePython, revision: '2026-07-28' },
+  { name: 'fastmcp', start: startFastmcp, revision: '2026-07-28' },
+];
+
+export async function compareServers(issuer, tally) {
+  for (const run of RUNS) await compare(issuer, tally, run);
+}
+
+async function compare(issuer, tally, { name, start, revision, whole, lax }) {
+  const upstream = await start();
+  const gateway = await startGateway(issuer, [{ name: 'conformance', upstream: upstream.url, origins: ['self'] }]);
+  const proxy = await startBearerProxy(gateway, () => issuer.clientCredentials(gateway.url));
+  try {
+    const direct = await checkServer(upstream.url, revision);
+    const through = await checkServer(proxy.url, revision);
+    tally.report(`${name}, ${revision}`, direct, through, { whole });
+    for (const scenario of lax ? ALWAYS : []) {
+      const failsDirectly = [...direct].some(([check, status]) => check.startsWith(`${scenario}: `) && status === 'FAILURE');
+      tally.expect(`${scenario} fails directly, or its passing through would prove nothing`, failsDirectly);
+    }
+  } finally {
+    await proxy.stop();
+    await gateway.stop();
+    await upstream.stop();
+  }
+}
