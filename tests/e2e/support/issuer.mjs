@@ -6,7 +6,7 @@ import { sharedMemory } from './memory.mjs';
 import { freePort } from './ports.mjs';
 import { clientCredentials, requestToken } from './tokens.mjs';
 
-const SCOPES = 'mcp:tools mcp:read mcp:write';
+const SCOPES = 'mcp:tools mcp:read mcp:write mcp:admin';
 
 /** Starts an authorization server whose keys can be exchanged while it runs. */
 export async function startIssuer({ tokenLifetime = 300, algorithm = 'RS256', tenantOf = tenantByName } = {}) {

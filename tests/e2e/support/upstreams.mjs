@@ -12,9 +12,10 @@ export async function startEverything(transport = 'streamableHttp') {
   return start('server-everything', process.execPath, () => [EVERYTHING, transport], (port) => ({ PORT: String(port) }));
 }
 
-/** FastMCP with the tools `add`, `headers` and `count`; both eras. */
-export async function startFastmcp() {
-  return start('fastmcp', PYTHON, (port) => [here('upstreams/fastmcp_server.py'), String(port)]);
+/** FastMCP with the tools `add`, `headers`, `count` and `delete_all`; both eras. It answers on streams, or with `json`. */
+export async function startFastmcp({ json = false } = {}) {
+  return start('fastmcp', PYTHON, (port) => [here('upstreams/fastmcp_server.py'), String(port)],
+    () => ({ FASTMCP_JSON_RESPONSE: String(json) }));
 }
 
 /** The official Python SDK with the tool `add`; both eras; refuses a foreign Host and Origin. */
