@@ -18,12 +18,12 @@ const cast = world({
   },
   routes: ({ upstream }) => ROUTES.map((name) => ({
     name,
-    path: `/${name}`,
+    path: `/${name}/mcp`, // The Inspector tells transports apart by how an address ends.
     upstream: upstream[name].url,
     policy: { default: 'allow', rules: [{ tools: ['delete_*', 'get-env', 'get-tiny-*'], scopes: ['mcp:admin'] }] },
   })),
 });
-const url = (name) => `${cast.gateway.origin}/${name}`;
+const url = (name) => `${cast.gateway.origin}/${name}/mcp`;
 const token = (name, scope) => cast.issuer.clientCredentials(url(name), { scope });
 
 for (const name of ROUTES) {

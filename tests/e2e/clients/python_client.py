@@ -19,6 +19,7 @@ from mcp.client.auth import OAuthClientProvider
 from mcp.client.sse import sse_client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.auth import AuthorizationCodeResult, OAuthClientMetadata
+from mcp.shared.exceptions import MCPError
 
 REDIRECT = "http://127.0.0.1:9/callback"
 MAX_PAGES = 12
@@ -96,6 +97,7 @@ async def main(url, ca, tool, arguments, mode="auto"):
     def new_http(**settings):
         return httpx2.AsyncClient(verify=trust, **({"auth": login, "timeout": 30} | settings))
 
+    answer = {}
     async with AsyncExitStack() as stack:
         if mode == "sse":
             transport = sse_client(url, auth=login, httpx_client_factory=new_http)
@@ -103,17 +105,13 @@ async def main(url, ca, tool, arguments, mode="auto"):
         else:
             transport = streamable_http_client(url, http_client=await stack.enter_async_context(new_http()))
         client = await stack.enter_async_context(Client(transport, mode=mode))
-        tools = await client.list_tools()
-        result = await client.call_tool(tool, json.loads(arguments))
-    print(
-        json.dumps(
-            {
-                "logins": person.logins,
-                "tools": [tool.name for tool in tools.tools],
-                "result": result.model_dump(mode="json", by_alias=True, exclude_none=True),
-            }
-        )
-    )
+        answer["tools"] = [tool.name for tool in (await client.list_tools()).tools]
+        try:
+            result = await client.call_tool(tool, json.loads(arguments))
+            answer["result"] = result.model_dump(mode="json", by_alias=True, exclude_none=True)
+        except MCPError as error:
+            answer["error"] = error.error.model_dump(mode="json", exclude_none=True)
+    print(json.dumps(answer | {"logins": person.logins}))
 
 
 asyncio.run(main(*sys.argv[1:]))
