@@ -12,7 +12,8 @@ const ROUTES = Object.keys(HIDDEN);
 
 const cast = world({
   start: async () => {
-    const [streams, json, everything] = await Promise.all([startFastmcp(), startFastmcp({ json: true }), startEverything()]);
+    const starting = [startFastmcp(), startFastmcp({ json: true }), startEverything()];
+    const [streams, json, everything] = await Promise.all(starting);
     const all = { streams, json, everything };
     return { ...all, stop: () => Promise.all(Object.values(all).map((one) => one.stop())) };
   },

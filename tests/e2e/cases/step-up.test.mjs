@@ -81,7 +81,8 @@ for (const [era, send] of Object.entries({ legacy: post, modern: postModern })) 
     const challenge = refusal.headers.get('www-authenticate');
     assert.match(challenge, /^Bearer error="insufficient_scope"/);
     assert.ok(challenge.includes(`scope="${NEEDED}"`), challenge);
-    assert.ok(challenge.includes(`resource_metadata="${cast.gateway.origin}/.well-known/oauth-protected-resource/mcp"`), challenge);
+    const document = `${cast.gateway.origin}/.well-known/oauth-protected-resource/mcp`;
+    assert.ok(challenge.includes(`resource_metadata="${document}"`), challenge);
     await assertError(refusal, `${era} call`, 'insufficient_scope');
   });
 

@@ -1,12 +1,12 @@
-// `node conformance_client.mjs URL`: the TypeScript SDK doing what the suite's scenario in the environment wants to see.
+// `node conformance_client.mjs URL`: the TypeScript SDK doing what the suite's scenario wants to see.
 //
 // With E2E_ISSUER it starts a gateway before that server, gets a token, and goes through it.
 import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
 import { startGateway } from '../support/gateway.mjs';
 import { clientCredentials } from '../support/tokens.mjs';
 
-const { E2E_ISSUER: issuer, MCP_CONFORMANCE_SCENARIO: scenario, MCP_CONFORMANCE_PROTOCOL_VERSION: revision } = process.env;
-const modern = revision >= '2026-07-28';
+const { E2E_ISSUER: issuer, MCP_CONFORMANCE_SCENARIO: scenario } = process.env;
+const modern = process.env.MCP_CONFORMANCE_PROTOCOL_VERSION >= '2026-07-28';
 
 const SCENARIOS = {
   'initialize': (client) => client.listTools(),
@@ -31,13 +31,14 @@ const SCENARIOS = {
     for (const { name, arguments: args } of toolCalls) await call(client, name, args);
   },
   async 'http-invalid-tool-headers'(client) {
-    for (const { name } of (await client.listTools()).tools) await client.callTool({ name, arguments: { region: 'here' } });
+    const { tools } = await client.listTools();
+    for (const { name } of tools) await client.callTool({ name, arguments: { region: 'here' } });
   },
   async 'sep-2322-client-request-state'(client) {
     await client.listTools();
     const names = ['test_mrtr_echo_state', 'test_mrtr_unrelated', 'test_mrtr_no_state'];
     await Promise.all(names.map((name) => client.callTool({ name, arguments: {} })));
-    // The revision forbids such an answer, and the SDK refuses it; the scenario wants no more than that it is not retried.
+    // The revision forbids such an answer and the SDK refuses it; the scenario only wants that it is not retried.
     await client.callTool({ name: 'test_mrtr_no_result_type', arguments: {} }).catch(() => {});
   },
   'json-schema-ref-no-deref': (client) => client.listTools(),
@@ -63,7 +64,8 @@ async function play(url, requestInit) {
   const capabilities = { elicitation: { form: { applyDefaults: true } } };
   const client = new Client({ name: 'e2e', version: '1.0.0' },
     { capabilities, versionNegotiation: { mode: modern ? 'auto' : 'legacy' } });
-  client.setRequestHandler('elicitation/create', async () => ({ action: 'accept', content: modern ? { confirmed: true } : {} }));
+  const answer = { action: 'accept', content: modern ? { confirmed: true } : {} };
+  client.setRequestHandler('elicitation/create', async () => answer);
   await client.connect(new StreamableHTTPClientTransport(new URL(url), { requestInit }));
   try {
     await SCENARIOS[scenario](client);

@@ -19,10 +19,12 @@ const SCENARIOS = [
   ['json-schema-ref-no-deref', MODERN],
 ];
 
+const COMMAND = `"${process.execPath}" "${here('clients/conformance_client.mjs')}"`;
+
 export async function compareClients(issuer, tally) {
   for (const [scenario, revision] of SCENARIOS) {
-    const [direct, through] = await Promise.all(['', issuer.url].map((url) =>
-      checkClient(`"${process.execPath}" "${here('clients/conformance_client.mjs')}"`, scenario, revision, { E2E_ISSUER: url })));
+    const check = (url) => checkClient(COMMAND, scenario, revision, { E2E_ISSUER: url });
+    const [direct, through] = await Promise.all([check(''), check(issuer.url)]);
     const failedBefore = tally.runs.fail;
     tally.report(`client: ${scenario}, ${revision}`, direct.checks, through.checks);
     if (tally.runs.fail > failedBefore) console.log(through.output.replace(/^/gm, '    '));

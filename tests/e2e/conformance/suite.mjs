@@ -7,7 +7,7 @@ import { Process } from '../support/process.mjs';
 
 const SUITE = here('node_modules/@modelcontextprotocol/conformance/dist/index.js');
 
-/** Checks a server against what `revision` requires: a map from check to `SUCCESS`, `FAILURE`, `WARNING` or `SKIPPED`. */
+/** Checks a server against what `revision` requires: from check to `SUCCESS`, `FAILURE`, `WARNING` or `SKIPPED`. */
 export async function checkServer(url, revision) {
   const { checks } = await run(['server', '--url', url, '--requirements', revision, '--timeout', '15000']);
   return checks;

@@ -21,8 +21,9 @@ export class Tally {
     }
     if (lacking.size > 0) console.log(`  – not passed directly, in whole or in part: ${[...lacking].join(', ')}`);
     this.runs[this.checks.fail > failedBefore ? 'fail' : 'pass'] += 1;
-    const count = (checks) => [...checks.values()].filter((status) => status === 'SUCCESS').length;
-    console.log(`  ${count(direct)} of ${direct.size} checks pass directly, ${count(through)} of ${through.size} through the gateway`);
+    const passed = (checks) => [...checks.values()].filter((status) => status === 'SUCCESS');
+    const count = (checks) => `${passed(checks).length} of ${checks.size}`;
+    console.log(`  ${count(direct)} checks pass directly, ${count(through)} through the gateway`);
   }
 
   /** Counts one fact of a run besides the suite's checks. */
@@ -38,7 +39,8 @@ export class Tally {
     if (skipped || !(whole || always || before === 'SUCCESS')) return false;
     const passes = after === 'SUCCESS' && (before === 'SUCCESS' || !whole);
     this.checks[passes ? 'pass' : 'fail'] += 1;
-    if (!passes || before !== 'SUCCESS') console.log(`  ${passes ? '✔' : '✖'} ${check}: ${before} directly, ${after} through`);
+    const mark = passes ? '✔' : '✖';
+    if (!passes || before !== 'SUCCESS') console.log(`  ${mark} ${check}: ${before} directly, ${after} through`);
     return true;
   }
 }

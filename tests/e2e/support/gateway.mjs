@@ -19,7 +19,8 @@ export async function startGateway(issuer, routes, { issuerKeys = {}, sessions }
   const origin = `https://127.0.0.1:${port}`;
   const folder = mkdtempSync(path.join(tmpdir(), 'portcullis-e2e-'));
   const remove = () => rmSync(folder, { recursive: true, force: true });
-  writeFileSync(path.join(folder, 'gateway.toml'), configuration({ port, admin, origin, issuer, routes, issuerKeys, sessions }));
+  const written = configuration({ port, admin, origin, issuer, routes, issuerKeys, sessions });
+  writeFileSync(path.join(folder, 'gateway.toml'), written);
   let gateway = await launch(folder, admin).catch((error) => {
     remove();
     throw error;
@@ -42,7 +43,8 @@ export async function startGateway(issuer, routes, { issuerKeys = {}, sessions }
 }
 
 async function launch(folder, admin) {
-  const gateway = new Process('gateway', GATEWAY, ['run', '--config', path.join(folder, 'gateway.toml')], { cwd: folder });
+  const file = path.join(folder, 'gateway.toml');
+  const gateway = new Process('gateway', GATEWAY, ['run', '--config', file], { cwd: folder });
   try {
     await until('gateway ready', async () => {
       if (gateway.over) throw new GaveUp(`gateway ended at once:\n${gateway.output}`);

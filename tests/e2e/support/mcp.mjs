@@ -23,7 +23,8 @@ export async function postModern(url, { params = {}, headers = {}, method = 'too
     'io.modelcontextprotocol/clientInfo': CLIENT,
     'io.modelcontextprotocol/clientCapabilities': {},
   };
-  const repeated = { 'mcp-protocol-version': MODERN, 'mcp-method': method, ...(params.name && { 'mcp-name': params.name }) };
+  const repeated = { 'mcp-protocol-version': MODERN, 'mcp-method': method };
+  if (params.name) repeated['mcp-name'] = params.name;
   return post(url, { method, params: { ...params, _meta }, headers: { ...repeated, ...headers }, ...more });
 }
 

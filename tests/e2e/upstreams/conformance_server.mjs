@@ -92,9 +92,9 @@ function addDirect(made) {
 async function toRequest(incoming, outgoing) {
   const left = new AbortController();
   outgoing.on('close', () => left.abort());
+  const { method, rawHeaders } = incoming;
   const headers = new Headers();
-  for (let at = 0; at < incoming.rawHeaders.length; at += 2) headers.append(incoming.rawHeaders[at], incoming.rawHeaders[at + 1]);
-  const { method } = incoming;
+  for (let at = 0; at < rawHeaders.length; at += 2) headers.append(rawHeaders[at], rawHeaders[at + 1]);
   const body = method === 'POST' ? await text(incoming) : undefined;
   return new Request(new URL(incoming.url, 'http://127.0.0.1'), { method, headers, body, signal: left.signal });
 }

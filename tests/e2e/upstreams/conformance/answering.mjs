@@ -1,6 +1,6 @@
 // Tools that answer by themselves, and tools that speak while they work.
 import { fromJsonSchema } from '@modelcontextprotocol/server';
-import { content, embedded, input, pause, picture, sound, text } from './content.mjs';
+import { content, embedded, input, pause, picture, sound, STRING, text } from './content.mjs';
 
 const ANSWERS = {
   test_simple_text: content(text('This is a simple text response for testing.')),
@@ -16,14 +16,14 @@ const NEWER_SCHEMA = {
   $schema: 'https://json-schema.org/draft/2020-12/schema',
   type: 'object',
   $defs: {
-    address: { $anchor: 'addressDef', type: 'object', properties: { street: { type: 'string' }, city: { type: 'string' } } },
+    address: { $anchor: 'addressDef', type: 'object', properties: { street: STRING, city: STRING } },
   },
   properties: {
-    name: { type: 'string' },
+    name: STRING,
     address: { $ref: '#/$defs/address' },
     contactMethod: { type: 'string', enum: ['phone', 'email'] },
-    phone: { type: 'string' },
-    email: { type: 'string' },
+    phone: STRING,
+    email: STRING,
   },
   allOf: [{ anyOf: [{ required: ['phone'] }, { required: ['email'] }] }],
   if: { properties: { contactMethod: { const: 'phone' } }, required: ['contactMethod'] },
@@ -33,7 +33,9 @@ const NEWER_SCHEMA = {
 };
 
 export function addAnswering(server, era, notify) {
-  for (const [name, answer] of Object.entries(ANSWERS)) server.registerTool(name, { description: 'Gives always the same.' }, async () => answer);
+  for (const [name, answer] of Object.entries(ANSWERS)) {
+    server.registerTool(name, { description: 'Gives always the same.' }, async () => answer);
+  }
   server.registerTool('test_error_handling', { description: 'Fails.' }, async () => {
     throw new Error('This tool intentionally returns an error for testing');
   });
@@ -41,7 +43,7 @@ export function addAnswering(server, era, notify) {
   server.registerTool('json_schema_2020_12_tool', newer, async () => content(text('taken')));
   server.registerTool('test_tool_with_progress', { description: 'Tells its progress.' }, tellProgress);
   server.registerTool(era === 'legacy' ? 'test_tool_with_logging' : 'test_logging_tool', { description: 'Logs.' }, log);
-  if (era === 'legacy') server.registerTool('test_reconnection', { description: 'Closes its stream, to be polled.' }, closeAndGoOn);
+  if (era === 'legacy') addLegacy(server);
   else addModern(server, notify);
 }
 
@@ -62,17 +64,19 @@ async function log(context) {
   return content(text('logged'));
 }
 
-/** The client has to come back for the answer. */
-async function closeAndGoOn(context) {
-  context.http.closeSSE();
-  await pause(100);
-  return content(text('The stream was closed and polled again.'));
+function addLegacy(server) {
+  // The client has to come back for the answer.
+  server.registerTool('test_reconnection', { description: 'Closes its stream, to be polled.' }, async (context) => {
+    context.http.closeSSE();
+    await pause(100);
+    return content(text('The stream was closed and polled again.'));
+  });
 }
 
 function addModern(server, notify) {
-  const region = { type: 'string', 'x-mcp-header': 'Region' };
-  server.registerTool('test_header_parameter', { description: 'Gives the region that a field repeats.', inputSchema: input({ region }, ['region']) },
-    async (args) => content(text(args.region)));
+  const inputSchema = input({ region: { ...STRING, 'x-mcp-header': 'Region' } }, ['region']);
+  server.registerTool('test_header_parameter', { description: 'Gives the region that a field repeats.', inputSchema },
+    async ({ region }) => content(text(region)));
   server.registerTool('test_trigger_tool_change', { description: 'Says that tools changed.' }, async () => {
     notify.toolsChanged();
     return content(text('changed'));

@@ -11,11 +11,12 @@ const SUGGESTED = {
 };
 
 const OPTIONS = ['option1', 'option2', 'option3'];
-const TITLED = ['First', 'Second', 'Third'].map((word, index) => ({ const: `value${index + 1}`, title: `${word} Option` }));
+const TITLED = ['First', 'Second', 'Third']
+  .map((word, index) => ({ const: `value${index + 1}`, title: `${word} Option` }));
 const CHOICES = {
   untitledSingle: { type: 'string', enum: OPTIONS },
   titledSingle: { type: 'string', oneOf: TITLED },
-  legacyEnum: { type: 'string', enum: ['opt1', 'opt2', 'opt3'], enumNames: ['Option One', 'Option Two', 'Option Three'] },
+  legacyEnum: { type: 'string', enum: ['opt1', 'opt2', 'opt3'], enumNames: ['The one', 'The two', 'The three'] },
   untitledMulti: { type: 'array', items: { type: 'string', enum: OPTIONS } },
   titledMulti: { type: 'array', items: { anyOf: TITLED } },
 };
@@ -28,12 +29,16 @@ export function addAskingLegacy(server) {
     return content(text(`LLM response: ${answer.content.text}`));
   });
   const user = object({ username: STRING, email: STRING }, ['username', 'email']);
-  server.registerTool('test_elicitation', asks({ message: STRING }), ({ message }, context) => elicit(context, message, user));
-  server.registerTool('test_elicitation_sep1034_defaults', asks({}), (_none, context) => elicit(context, 'Please review', object(SUGGESTED)));
-  server.registerTool('test_elicitation_sep1330_enums', asks({}), (_none, context) => elicit(context, 'Please choose', object(CHOICES)));
+  server.registerTool('test_elicitation', asks({ message: STRING }),
+    ({ message }, context) => elicit(context, message, user));
+  server.registerTool('test_elicitation_sep1034_defaults', asks({}),
+    (_none, context) => elicit(context, 'Please review', object(SUGGESTED)));
+  server.registerTool('test_elicitation_sep1330_enums', asks({}),
+    (_none, context) => elicit(context, 'Please choose', object(CHOICES)));
 }
 
 async function elicit(context, message, requestedSchema) {
-  const answer = await context.mcpReq.send({ method: 'elicitation/create', params: { mode: 'form', message, requestedSchema } });
+  const params = { mode: 'form', message, requestedSchema };
+  const answer = await context.mcpReq.send({ method: 'elicitation/create', params });
   return content(text(`User response: action=${answer.action}, content=${JSON.stringify(answer.content)}`));
 }

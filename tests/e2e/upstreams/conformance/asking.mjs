@@ -31,21 +31,23 @@ export function addAsking(server, direct, codec) {
     const kinds = { user_name: 'elicit', greeting: 'sampling', client_roots: 'roots' };
     const whole = Object.entries(kinds).every(([key, kind]) => given(context, key, kind));
     if (whole && context.mcpReq.requestState()) return content(text('all three'));
-    const inputRequests = { ...askName(), greeting: askModel('Generate a greeting', 50), client_roots: inputRequired.listRoots() };
+    const greeting = askModel('Generate a greeting', 50);
+    const inputRequests = { ...askName(), greeting, client_roots: inputRequired.listRoots() };
     return inputRequired({ inputRequests, requestState: await codec.mint({ asked: 'three' }) });
   });
   for (const name of ['request_state', 'tampered_state']) tool(name, (context) => confirm(context, codec, name));
   tool('multi_round', (context) => rounds(context, codec));
   addDeclared(direct);
-  server.registerPrompt('test_input_required_result_prompt', { description: 'Asks for a context.' }, async (context) => {
+  server.registerPrompt('test_input_required_result_prompt', { description: 'Asks back.' }, async (context) => {
     const answer = acceptedContent(context.mcpReq.inputResponses, 'user_context');
-    if (!answer) return inputRequired({ inputRequests: { user_context: ask('What context should the prompt use?', 'context') } });
-    return { messages: [{ role: 'user', content: text(`In the context of ${answer.context}`) }] };
+    if (answer) return { messages: [{ role: 'user', content: text(`In the context of ${answer.context}`) }] };
+    return inputRequired({ inputRequests: { user_context: ask('What context should the prompt use?', 'context') } });
   });
 }
 
 async function confirm(context, codec, name) {
-  if (context.mcpReq.requestState()?.asked === name && given(context, 'confirm', 'elicit')) return content(text('state-ok'));
+  const { asked } = context.mcpReq.requestState() ?? {};
+  if (asked === name && given(context, 'confirm', 'elicit')) return content(text('state-ok'));
   const inputRequests = { confirm: ask('Please confirm', 'ok', { type: 'boolean' }) };
   return inputRequired({ inputRequests, requestState: await codec.mint({ asked: name }) });
 }
@@ -54,8 +56,9 @@ async function rounds(context, codec) {
   const next = async (round, question) =>
     inputRequired({ inputRequests: { [`step${round}`]: question }, requestState: await codec.mint({ round }) });
   const round = context.mcpReq.requestState()?.round ?? 0;
-  if (round === 1 && given(context, 'step1', 'elicit')) return next(2, ask('Step 2: What is your favorite color?', 'color'));
-  if (round === 2 && given(context, 'step2', 'elicit')) return content(text('both steps done'));
+  const answered = (step) => round === step && given(context, `step${step}`, 'elicit');
+  if (answered(1)) return next(2, ask('Step 2: What is your favorite color?', 'color'));
+  if (answered(2)) return content(text('both steps done'));
   return next(1, ask('Step 1: What is your name?', 'name'));
 }
 
@@ -63,7 +66,8 @@ async function rounds(context, codec) {
 function addDeclared(direct) {
   direct.add('test_input_required_result_capabilities', 'Asks for what the client can.', async (context) => {
     const { elicitation, sampling } = capabilities(context);
-    return inputRequired({ inputRequests: { ...(elicitation && askName()), ...(sampling && { words: askModel('Say something') }) } });
+    const inputRequests = { ...(elicitation && askName()), ...(sampling && { words: askModel('Say something') }) };
+    return inputRequired({ inputRequests });
   });
   direct.add('test_streaming_elicitation', 'Asks back on a stream.', async (context) => {
     await context.mcpReq.notify({ method: 'notifications/progress', params: { progressToken: 0, progress: 1 } });

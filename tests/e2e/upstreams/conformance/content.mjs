@@ -9,7 +9,8 @@ export const STRING = { type: 'string' };
 export const text = (words) => ({ type: 'text', text: words });
 export const picture = { type: 'image', data: PIXEL, mimeType: 'image/png' };
 export const sound = { type: 'audio', data: SILENCE, mimeType: 'audio/wav' };
-export const embedded = (uri, words, mimeType = 'text/plain') => ({ type: 'resource', resource: { uri, mimeType, text: words } });
+export const embedded = (uri, words, mimeType = 'text/plain') =>
+  ({ type: 'resource', resource: { uri, mimeType, text: words } });
 export const content = (...pieces) => ({ content: pieces });
 
 /** The schema of an object with these members. */

@@ -1,4 +1,4 @@
-// Tools whose handlers stand where the SDK's own dispatch does: what they throw is an error of the protocol, not of the tool.
+// Tools whose handlers stand where the SDK's dispatch does: what they throw is an error of the protocol, not of a tool.
 import { input } from './content.mjs';
 
 export class DirectTools {

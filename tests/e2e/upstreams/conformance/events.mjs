@@ -14,9 +14,10 @@ export class Events {
 
   async replayEventsAfter(event, { send }) {
     const { stream } = this.#sent[Number(event) - 1];
-    for (const [number, sent] of this.#sent.entries()) {
+    for (let number = Number(event); number < this.#sent.length; number += 1) {
+      const sent = this.#sent[number];
       // The first event of a stream carries no message: it only gives the client an id to come back with.
-      if (number >= Number(event) && sent.stream === stream && 'jsonrpc' in sent.message) await send(String(number + 1), sent.message);
+      if (sent.stream === stream && 'jsonrpc' in sent.message) await send(String(number + 1), sent.message);
     }
     return stream;
   }

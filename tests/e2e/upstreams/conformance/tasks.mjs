@@ -1,6 +1,8 @@
 // Tools that run as tasks (the tasks extension), and the methods that ask how far they are.
 import { randomUUID } from 'node:crypto';
-import { fromJsonSchema, inputRequired, MissingRequiredClientCapabilityError, ProtocolError, ProtocolErrorCode } from '@modelcontextprotocol/server';
+import {
+  fromJsonSchema, inputRequired, MissingRequiredClientCapabilityError, ProtocolError, ProtocolErrorCode,
+} from '@modelcontextprotocol/server';
 import { ask, askName, capabilities, given } from './asking.mjs';
 import { content, object, pause, STRING, text } from './content.mjs';
 
@@ -11,7 +13,8 @@ const ENDED = ['completed', 'failed', 'cancelled'];
 const tasks = new Map();
 
 export function addTasks(server, direct) {
-  direct.add('greet', 'Greets at once.', async (_context, { name }) => content(text(`Hello, ${name}!`)), { name: STRING });
+  const greet = async (name) => content(text(`Hello, ${name}!`));
+  direct.add('greet', 'Greets at once.', (_context, { name }) => greet(name), { name: STRING });
   direct.add('slow_compute', 'Takes its time.', (context, { seconds = 0 }) => {
     const work = async () => { await pause(seconds * 1000); return content(text(`computed for ${seconds} s`)); };
     return declared(context) ? start(work) : work();
@@ -33,7 +36,7 @@ export function addTasks(server, direct) {
   direct.add('test_tool_with_task', 'Asks, then runs as a task.', async (context) => {
     need(context);
     const answer = given(context, 'user_name', 'elicit');
-    return answer ? start(async () => content(text(`Hello, ${answer.content?.name}!`))) : inputRequired({ inputRequests: askName() });
+    return answer ? start(() => greet(answer.content?.name)) : inputRequired({ inputRequests: askName() });
   });
   addMethods(server.server);
 }
@@ -51,14 +54,16 @@ function addMethods(server) {
   method('get', view);
   method('cancel', (task) => { if (!ENDED.includes(task.status)) move(task, 'cancelled'); });
   method('update', (task, params, context) => {
-    for (const key of Object.keys(params.inputResponses ?? context.mcpReq.inputResponses ?? {})) delete task.inputRequests?.[key];
+    const answers = params.inputResponses ?? context.mcpReq.inputResponses ?? {};
+    for (const key of Object.keys(answers)) delete task.inputRequests?.[key];
     if (task.inputRequests && Object.keys(task.inputRequests).length === 0) task.resume();
   });
 }
 
 function start(work) {
   const now = new Date().toISOString();
-  const task = { taskId: randomUUID(), status: 'working', createdAt: now, lastUpdatedAt: now, ttlMs: 60_000, pollIntervalMs: 50 };
+  const times = { createdAt: now, lastUpdatedAt: now, ttlMs: 60_000, pollIntervalMs: 50 };
+  const task = { taskId: randomUUID(), status: 'working', ...times };
   tasks.set(task.taskId, task);
   const created = { resultType: 'task', ...view(task) };
   work(task).then(
