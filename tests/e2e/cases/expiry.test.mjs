@@ -8,7 +8,7 @@ import { bounded, until } from '../support/wait.mjs';
 import { world } from '../support/world.mjs';
 
 const cast = world({
-  issuer: { tokenLifetime: 3 },
+  issuer: { tokenLifetime: 5 },
   start: startConformance,
   routes: ({ upstream }) => [{ name: 'conformance', upstream: upstream.url }],
   gateway: { issuerKeys: { leeway: '0s' } },

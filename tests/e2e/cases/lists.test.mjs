@@ -65,17 +65,20 @@ for (const name of ['streams', 'json']) {
   });
 }
 
-test('a session that lists as one caller stays one of that caller', async () => {
-  const place = url('everything');
-  const session = { 'mcp-session-id': await openSession(place, await token('everything', 'mcp:tools')) };
-  const names = async (scope) => {
-    const answer = await post(place, { token: await token('everything', scope), headers: session });
-    return (await message(answer)).result.tools.map((tool) => tool.name);
-  };
-  const [weak, strong] = [await names('mcp:tools'), await names('mcp:tools mcp:admin')];
-  assert.deepEqual(weak, strong.filter((name) => !HIDDEN.everything.includes(name)));
-  assert.equal(strong.length - weak.length, HIDDEN.everything.length);
-});
+const ANSWERS = { streams: 'text/event-stream', json: 'application/json', everything: 'text/event-stream' };
+for (const [name, type] of Object.entries(ANSWERS)) {
+  test(`one session lists what each of its owner's tokens opens (${name})`, async () => {
+    const session = { 'mcp-session-id': await openSession(url(name), await token(name, 'mcp:tools')) };
+    const names = async (scope) => {
+      const answer = await post(url(name), { token: await token(name, scope), headers: session });
+      assert.ok(answer.headers.get('content-type').startsWith(type), answer.headers.get('content-type'));
+      return (await message(answer)).result.tools.map((tool) => tool.name);
+    };
+    const [weak, strong] = [await names('mcp:tools'), await names('mcp:tools mcp:admin')];
+    assert.deepEqual(weak, strong.filter((tool) => !HIDDEN[name].includes(tool)));
+    assert.equal(strong.length - weak.length, HIDDEN[name].length);
+  });
+}
 
 /** With names, order and spelling of everything. */
 const text = (tools) => tools.map((tool) => JSON.stringify(tool));

@@ -44,6 +44,9 @@ const SCENARIOS = {
   'json-schema-ref-no-deref': (client) => client.listTools(),
 };
 
+// The suite would give up a client, but not end it.
+setTimeout(() => process.exit(1), 25_000).unref();
+
 const upstream = new URL(process.argv.at(-1)).href;
 if (issuer) await throughGateway();
 else await play(upstream);
