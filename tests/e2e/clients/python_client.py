@@ -1,6 +1,7 @@
 """The Python SDK as a client: logs in, lists the tools, calls one, and prints what it got as JSON.
 
 usage: python_client.py URL CA TOOL ARGUMENTS [MODE]
+MODE: auto, legacy, or sse for the oldest transport
 """
 
 import asyncio
@@ -9,13 +10,16 @@ import json
 import re
 import ssl
 import sys
+from contextlib import AsyncExitStack
 from urllib.parse import parse_qs, urljoin, urlsplit
 
 import httpx2
 from mcp.client import Client
 from mcp.client.auth import OAuthClientProvider
+from mcp.client.sse import sse_client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.auth import AuthorizationCodeResult, OAuthClientMetadata
+from mcp.shared.exceptions import MCPError
 
 REDIRECT = "http://127.0.0.1:9/callback"
 MAX_PAGES = 12
@@ -89,19 +93,25 @@ async def main(url, ca, tool, arguments, mode="auto"):
         callback_handler=person.answer,
     )
     trust = ssl.create_default_context(cafile=ca)
-    async with httpx2.AsyncClient(auth=login, verify=trust, timeout=30) as http:
-        async with Client(streamable_http_client(url, http_client=http), mode=mode) as client:
-            tools = await client.list_tools()
+
+    def new_http(**settings):
+        return httpx2.AsyncClient(verify=trust, **({"auth": login, "timeout": 30} | settings))
+
+    answer = {}
+    async with AsyncExitStack() as stack:
+        if mode == "sse":
+            transport = sse_client(url, auth=login, httpx_client_factory=new_http)
+            mode = "legacy"
+        else:
+            transport = streamable_http_client(url, http_client=await stack.enter_async_context(new_http()))
+        client = await stack.enter_async_context(Client(transport, mode=mode))
+        answer["tools"] = [tool.name for tool in (await client.list_tools()).tools]
+        try:
             result = await client.call_tool(tool, json.loads(arguments))
-    print(
-        json.dumps(
-            {
-                "logins": person.logins,
-                "tools": [tool.name for tool in tools.tools],
-                "result": result.model_dump(mode="json", by_alias=True, exclude_none=True),
-            }
-        )
-    )
+            answer["result"] = result.model_dump(mode="json", by_alias=True, exclude_none=True)
+        except MCPError as error:
+            answer["error"] = error.error.model_dump(mode="json", exclude_none=True)
+    print(json.dumps(answer | {"logins": person.logins}))
 
 
 asyncio.run(main(*sys.argv[1:]))

@@ -12,22 +12,18 @@ import { GATEWAY } from './places.mjs';
 /**
  * Starts the gateway in front of `routes`. A route is an object of configuration keys, in which `path` stands for the
  * resource on this gateway: `{ name, path: '/mcp', upstream, … }`. `origins: ['self']` lets in pages of the gateway's own.
+ * `issuerKeys` are further keys of the issuer, `sessions` those of `[sessions]`.
  */
-export async function startGateway(issuer, routes, { issuerKeys = {} } = {}) {
+export async function startGateway(issuer, routes, { issuerKeys = {}, sessions } = {}) {
   const [port, admin] = [await freePort(), await freePort()];
   const origin = `https://127.0.0.1:${port}`;
   const folder = mkdtempSync(path.join(tmpdir(), 'portcullis-e2e-'));
-  const file = path.join(folder, 'gateway.toml');
-  writeFileSync(file, configuration({ port, admin, origin, issuer, routes, issuerKeys }));
-
-  const gateway = new Process('gateway', GATEWAY, ['run', '--config', file], { cwd: folder });
-  await until('gateway ready', async () => {
-    if (gateway.over) throw new GaveUp(`gateway ended at once:\n${gateway.output}`);
-    return (await fetch(`http://127.0.0.1:${admin}/readyz`)).ok;
-  }).catch(async (error) => {
-    await gateway.stop().catch(() => {});
-    rmSync(folder, { recursive: true, force: true });
-    throw new Error(`${error.message}\n${tail(gateway.output)}`);
+  const remove = () => rmSync(folder, { recursive: true, force: true });
+  const written = configuration({ port, admin, origin, issuer, routes, issuerKeys, sessions });
+  writeFileSync(path.join(folder, 'gateway.toml'), written);
+  let gateway = await launch(folder, admin).catch((error) => {
+    remove();
+    throw error;
   });
 
   return {
@@ -36,15 +32,38 @@ export async function startGateway(issuer, routes, { issuerKeys = {} } = {}) {
     admin: `http://127.0.0.1:${admin}`,
     log: () => gateway.output,
 
-    /** Ends the gateway as an orchestrator would: it must drain, exit with 0, and have kept every token to itself. */
-    async stop() {
-      const wasOver = gateway.over;
-      const { code, signal } = await gateway.stop().finally(() => rmSync(folder, { recursive: true, force: true }));
-      assert.ok(!wasOver, `the gateway ended before it was told to:\n${tail(gateway.output)}`);
-      assert.deepEqual({ code, signal }, { code: 0, signal: null }, tail(gateway.output));
-      assertKeepsSecrets(gateway.output, issuer.minted);
+    /** Ends the gateway and starts another with the same file, and so on the same ports. */
+    async restart() {
+      await end(gateway, issuer);
+      gateway = await launch(folder, admin);
     },
+
+    stop: () => end(gateway, issuer).finally(remove),
   };
+}
+
+async function launch(folder, admin) {
+  const file = path.join(folder, 'gateway.toml');
+  const gateway = new Process('gateway', GATEWAY, ['run', '--config', file], { cwd: folder });
+  try {
+    await until('gateway ready', async () => {
+      if (gateway.over) throw new GaveUp(`gateway ended at once:\n${gateway.output}`);
+      return (await fetch(`http://127.0.0.1:${admin}/readyz`)).ok;
+    });
+    return gateway;
+  } catch (error) {
+    await gateway.stop().catch(() => {});
+    throw new Error(`${error.message}\n${tail(gateway.output)}`);
+  }
+}
+
+/** Ends the gateway as an orchestrator would: it must drain, exit with 0, and have kept every token to itself. */
+async function end(gateway, issuer) {
+  const wasOver = gateway.over;
+  const { code, signal } = await gateway.stop();
+  assert.ok(!wasOver, `the gateway ended before it was told to:\n${tail(gateway.output)}`);
+  assert.deepEqual({ code, signal }, { code: 0, signal: null }, tail(gateway.output));
+  assertKeepsSecrets(gateway.output, issuer.minted);
 }
 
 function assertKeepsSecrets(log, tokens) {
@@ -57,7 +76,7 @@ function assertKeepsSecrets(log, tokens) {
   assert.doesNotMatch(log, /eyJ[\w-]{8,}\.eyJ/, 'something like a token is in the log');
 }
 
-function configuration({ port, admin, origin, issuer, routes, issuerKeys }) {
+function configuration({ port, admin, origin, issuer, routes, issuerKeys, sessions }) {
   const { certificate, key } = certificates();
   const head = `
 [listen]
@@ -69,7 +88,7 @@ address = "127.0.0.1:${admin}"
 
 [log]
 level = "trace" # the talkative level is the one that may say too much
-
+${sessions ? `\n[sessions]\n${lines(sessions)}` : ''}
 [[issuers]]
 name = "oidc"
 issuer = ${text(issuer.url)}

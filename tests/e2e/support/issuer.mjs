@@ -4,8 +4,9 @@ import { generateKeyPairSync, randomUUID } from 'node:crypto';
 import { Provider } from 'oidc-provider';
 import { sharedMemory } from './memory.mjs';
 import { freePort } from './ports.mjs';
+import { clientCredentials, requestToken } from './tokens.mjs';
 
-const SCOPES = 'mcp:tools mcp:read mcp:write';
+const SCOPES = 'mcp:tools mcp:read mcp:write mcp:admin';
 
 /** Starts an authorization server whose keys can be exchanged while it runs. */
 export async function startIssuer({ tokenLifetime = 300, algorithm = 'RS256', tenantOf = tenantByName } = {}) {
@@ -37,17 +38,14 @@ export async function startIssuer({ tokenLifetime = 300, algorithm = 'RS256', te
       return keys[0].kid;
     },
 
-    /** A token for a service, by the client credentials grant. `client` is one of `svc-acme` and `svc-globex`. */
-    async clientCredentials(resource, { client = 'svc-acme', scope = 'mcp:tools' } = {}) {
-      const answer = await post(`${url}/token`, { grant_type: 'client_credentials', scope, resource }, client);
-      return answer.access_token;
-    },
+    /** A token for a service: see `support/tokens.mjs`. */
+    clientCredentials: (resource, options) => clientCredentials(url, resource, options),
 
     /** New tokens for a client that holds a refresh token. */
     async refresh({ client_id, client_secret }, refreshToken, resource) {
       const form = { grant_type: 'refresh_token', refresh_token: refreshToken, client_id, resource };
       if (client_secret) form.client_secret = client_secret;
-      return post(`${url}/token`, form);
+      return requestToken(url, form);
     },
 
     async stop() {
@@ -60,14 +58,6 @@ export async function startIssuer({ tokenLifetime = 300, algorithm = 'RS256', te
 
 function tenantByName(name) {
   return name.endsWith('globex') ? 'globex' : 'acme';
-}
-
-async function post(url, form, client) {
-  const headers = client ? { authorization: `Basic ${btoa(`${client}:${client}-secret`)}` } : {};
-  const response = await fetch(url, { method: 'POST', body: new URLSearchParams(form), headers });
-  const body = await response.json();
-  if (!response.ok) throw new Error(`token request: ${response.status} ${JSON.stringify(body)}`);
-  return body;
 }
 
 function newKey(algorithm) {

@@ -7,9 +7,11 @@ gateway: a resource server to compare the gateway with, and to prove the clients
 import asyncio
 import os
 import sys
+from typing import Annotated
 
 from fastmcp import Context, FastMCP
 from fastmcp.server.dependencies import get_http_request
+from pydantic import Field
 
 
 def protection():
@@ -45,6 +47,12 @@ async def count(steps: int, pause: float, ctx: Context) -> int:
         await asyncio.sleep(pause)
         await ctx.report_progress(step, steps)
     return steps
+
+
+@server.tool(annotations={"destructiveHint": True})
+def delete_all(reason: Annotated[str, Field(description="Why “all”, \\ and / not?")] = "é") -> str:
+    """Would delete everything."""
+    return f"deleted: {reason}"
 
 
 def tls():
