@@ -73,7 +73,7 @@ fn named<'a>(method: &str, params: &'a Value) -> Vec<&'a str> {
         (COMPLETE, Some("ref/prompt")) => vec![&reference["name"]],
         (COMPLETE, _) => vec![&reference["uri"]],
         (LISTEN, _) => params["notifications"]["resourceSubscriptions"].as_array().into_iter().flatten().collect(),
-        _ => naming_of(method).map(|naming| &params[naming.member]).into_iter().collect(),
+        _ => naming_of(method).and_then(|naming| params.get(naming.member)).into_iter().collect(),
     };
     found.into_iter().map(|name| name.as_str().unwrap()).collect()
 }

@@ -101,6 +101,7 @@ impl Selector {
             "resources/read",
             "resources/subscribe",
             "resources/unsubscribe",
+            "resources/directory/read",
             "completion/complete",
             "subscriptions/listen",
         ],

@@ -116,7 +116,8 @@ pub struct Naming {
     pub member: &'static str,
     /// What is named there.
     pub kind: TargetKind,
-    /// `Mcp-Name` repeats it in modern requests (SEP-2243, SEP-2663).
+    /// `Mcp-Name` repeats it in modern requests (SEP-2243, SEP-2663). Without it such a request is none; other methods may come
+    /// without what they name, for the server to answer: not every revision knows them.
     pub mirrored: bool,
 }
 
@@ -126,12 +127,14 @@ const fn naming(method: &'static str, member: &'static str, kind: TargetKind, mi
 
 /// The methods whose params hold one name as a string. Two more are read by shape: `completion/complete` (`params.ref`) and
 /// `subscriptions/listen` (`params.notifications.resourceSubscriptions`).
-pub const NAMINGS: [Naming; 9] = [
+pub const NAMINGS: [Naming; 10] = [
     naming("tools/call", "name", TargetKind::Tool, true),
     naming("prompts/get", "name", TargetKind::Prompt, true),
     naming("resources/read", "uri", TargetKind::Resource, true),
     naming("resources/subscribe", "uri", TargetKind::Resource, false),
     naming("resources/unsubscribe", "uri", TargetKind::Resource, false),
+    // SEP-2640: a folder of resources.
+    naming("resources/directory/read", "uri", TargetKind::Resource, false),
     naming("tasks/get", "taskId", TargetKind::Task, true),
     naming("tasks/update", "taskId", TargetKind::Task, true),
     naming("tasks/cancel", "taskId", TargetKind::Task, true),

@@ -154,7 +154,7 @@ async fn m9_body_that_is_judged_is_forwarded_byte_for_byte() {
 #[tokio::test]
 async fn m9_body_in_many_chunks_is_forwarded_whole() {
     let (issuer, upstream, gateway) = start().await;
-    let chunks: String = CALL.chars().map(|c| format!("1\r\n{c}\r\n")).collect();
+    let chunks = CALL.chars().map(|c| format!("1\r\n{c}\r\n")).collect::<Vec<_>>().concat();
     let mut connection = gateway.connect().await;
     let reply = connection.exchange(post_head(&issuer, "Transfer-Encoding: chunked\r\n") + &chunks + "0\r\n\r\n").await;
     reply.assert_served();
@@ -234,12 +234,12 @@ async fn d23_bodies_over_the_common_budget_get_503_and_others_go_on() {
     let (issuer, upstream, gateway) = start_with(limits).await;
     let (head, most) = (post_head(&issuer, &format!("Content-Length: {}\r\n", 1 << 20)), " ".repeat(700 << 10));
     let whole = format!("{}{}", CALL, " ".repeat(500 << 10));
-    let mut held = None;
+    let mut stalled = None;
     // Whichever comes second is refused; asked again until that is not the one that is held.
     let reply = crate::support::eventually_reply("the budget is spent", async || {
         let mut connection = gateway.connect().await;
         connection.write(format!("{head}{most}")).await;
-        held = Some(connection);
+        stalled = Some(connection);
         let reply = post(&gateway, &issuer, whole.as_str()).await;
         (reply.status() == 503).then_some(reply)
     })
@@ -248,7 +248,7 @@ async fn d23_bodies_over_the_common_budget_get_503_and_others_go_on() {
     assert_eq!(reply.header("retry-after"), Some("1"));
     assert_eq!(reply.json()["error"]["code"], -32603);
     gateway.accepts("a small one beside them", issuer.mint()).await;
-    drop(held);
+    drop(stalled);
     crate::support::eventually_reply("the budget is free again", async || {
         let reply = post(&gateway, &issuer, whole.as_str()).await;
         (reply.status() == 200).then_some(reply)

@@ -10,12 +10,12 @@ fn policy(text: &str) -> String {
     format!("[[routes]]\nname = \"notes\"\n[routes.policy]\n{text}")
 }
 
-fn body(method: &str, params: Value) -> String {
+fn body(method: &str, params: &Value) -> String {
     json!({"jsonrpc": "2.0", "id": "q-1", "method": method, "params": params}).to_string()
 }
 
 async fn ask(gateway: &Gateway, token: Mint, method: &str, params: Value) -> Reply {
-    gateway.client().bearer(token).body(body(method, params)).post(PATH).await
+    gateway.client().bearer(token).body(body(method, &params)).post(PATH).await
 }
 
 async fn call(gateway: &Gateway, token: Mint, tool: &str) -> Reply {
@@ -89,7 +89,7 @@ async fn m22_denied_operations_get_403_that_no_new_token_would_change() {
     let complete =
         json!({"ref": {"type": "ref/prompt", "name": "internal-1"}, "argument": {"name": "a", "value": "b"}});
     assert_denied(&ask(&gateway, issuer.mint(), "completion/complete", complete).await, "authz.prompt").await;
-    for method in ["resources/read", "resources/subscribe", "resources/unsubscribe"] {
+    for method in ["resources/read", "resources/subscribe", "resources/unsubscribe", "resources/directory/read"] {
         let uri = json!({"uri": "file:///private/a"});
         assert_denied(&ask(&gateway, issuer.mint(), method, uri).await, "authz.resource").await;
     }
@@ -166,7 +166,7 @@ async fn listening_to_a_hidden_resource_is_denied() {
     let (issuer, upstream, gateway) = start_with(&policy(RULES)).await;
     let listen = |uris: &[&str]| {
         let claim = json!({"io.modelcontextprotocol/protocolVersion": "2026-07-28"});
-        body("subscriptions/listen", json!({"_meta": claim, "notifications": {"resourceSubscriptions": uris}}))
+        body("subscriptions/listen", &json!({"_meta": claim, "notifications": {"resourceSubscriptions": uris}}))
     };
     let client = |issuer: &Issuer, body: String| {
         let client = gateway.client().bearer(issuer.mint()).body(body);

@@ -141,10 +141,8 @@ impl Sink for Collector {
         match (self.skipped, token) {
             (0, Token::Close) => self.leave()?,
             (0, Token::Name(written)) => {
-                self.member = match written {
-                    Some(written) => Member::read(self.place, written)?,
-                    None => None,
-                };
+                // A name too long to be one of ours could still be read as one by who stops at its first NUL.
+                self.member = Member::read(self.place, written.ok_or(Fault::Bounds)?)?;
                 if let Some(member) = self.member {
                     self.draft.see(member)?;
                 }

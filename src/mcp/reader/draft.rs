@@ -111,6 +111,9 @@ impl Draft {
             _ => {
                 let Some(naming) = naming_of(method) else { return Ok(Vec::new()) };
                 let member = Member::of_params(naming.member).ok_or(Fault::Shape)?;
+                if !naming.mirrored && !self.has(member) {
+                    return Ok(Vec::new());
+                }
                 Ok(vec![Target { kind: naming.kind, name: self.name(member)? }])
             }
         }

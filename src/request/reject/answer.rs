@@ -76,10 +76,11 @@ impl Rejection {
         /// MCP 2026-07-28.
         const HEADER_MISMATCH: i32 = -32020;
         const OWN: i32 = -31000;
-        match self {
-            Self::Body(BodyFault::Syntax | BodyFault::Encoding) => return PARSE_ERROR,
-            Self::Mirror => return HEADER_MISMATCH,
-            _ => {}
+        if let Self::Body(BodyFault::Syntax | BodyFault::Encoding) = self {
+            return PARSE_ERROR;
+        }
+        if *self == Self::Mirror {
+            return HEADER_MISMATCH;
         }
         match self.status().as_u16() {
             400 | 408 | 413 | 415 => INVALID_REQUEST,

@@ -47,7 +47,13 @@ fn every_naming_is_read_from_its_own_member() {
         };
         assert_eq!(named(&body("")), (naming.method.to_owned(), vec![(naming.kind, expected.to_owned())]));
         let without = body("").replace(&format!("\"{}\"", naming.member), "\"other\"");
-        assert_eq!(fault(without), Fault::Shape, "{}", naming.method);
+        if naming.mirrored {
+            assert_eq!(fault(without), Fault::Shape, "{}", naming.method);
+        } else {
+            assert_eq!(named(&without).1, [], "{}", naming.method);
+        }
+        let of_another_type = body("").replace(&format!("\"{expected}\""), "7");
+        assert_eq!(fault(of_another_type), Fault::Shape, "{}", naming.method);
     }
     assert_eq!(named(&request("tools/list", r#","params":{"name":1,"uri":[]}"#)), ("tools/list".to_owned(), vec![]));
 }

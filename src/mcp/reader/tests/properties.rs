@@ -33,7 +33,7 @@ fn shown_targets(method: &str, params: &Value) -> Vec<Target> {
         },
         _ => NAMINGS
             .iter()
-            .filter(|naming| naming.method == method)
+            .filter(|naming| naming.method == method && (naming.mirrored || params.get(naming.member).is_some()))
             .map(|naming| target(naming.kind, &params[naming.member]))
             .collect(),
     }
