@@ -62,11 +62,13 @@ fn rules(route: &RouteConfig) -> Vec<String> {
         );
     }
     let rules = &route.policy.rules;
-    if let Some([catch_all, never, ..]) = policy.catch_all().and_then(|index| rules.get(index..)) {
-        found.push(format!(
-            "the rule on line {} matches everything: none after it is ever asked, from line {} on",
-            catch_all.line, never.line
-        ));
+    for (index, rule) in rules.iter().enumerate() {
+        if let Some(earlier) = policy.hidden_by(index).and_then(|earlier| rules.get(earlier)) {
+            found.push(format!(
+                "the rule on line {} is never asked: the one on line {} decides on all that it is about",
+                rule.line, earlier.line
+            ));
+        }
     }
     for rule in rules {
         let fits_nothing = |pattern: &&Pattern| !METHODS.iter().any(|method| pattern.fits(method));

@@ -63,6 +63,19 @@ impl Compiled {
         !(self.rule.tools.is_empty() && self.rule.prompts.is_empty() && self.rule.resources.is_empty())
     }
 
+    /// True when nothing that another rule is about gets past this one, whoever asks.
+    pub(super) fn covers(&self, later: &Self) -> bool {
+        let any_method = self.rule.methods.is_empty() || self.rule.methods.iter().any(Pattern::fits_everything);
+        let of_methods = || !later.rule.methods.is_empty() && fit_all(&self.rule.methods, &later.rule.methods);
+        let of_targets = || {
+            let kinds = [TargetKind::Tool, TargetKind::Prompt, TargetKind::Resource];
+            later.selects_targets() && kinds.into_iter().all(|kind| fit_all(self.patterns(kind), later.patterns(kind)))
+        };
+        (!self.rule.deny || self.denies_everybody())
+            && (any_method || of_methods())
+            && (!self.selects_targets() || of_targets())
+    }
+
     /// Nothing selects tasks: their ids are made by servers, and rules for `tasks/*` go by method.
     pub(super) fn patterns(&self, kind: TargetKind) -> &[Pattern] {
         match kind {
@@ -119,6 +132,11 @@ impl Compiled {
     pub(super) fn config(&self) -> &Rule {
         &self.rule
     }
+}
+
+/// Whatever fits one of `theirs` fits one of `ours`: only our stars fit the stars that stand in their texts.
+fn fit_all(ours: &[Pattern], theirs: &[Pattern]) -> bool {
+    theirs.iter().all(|their| ours.iter().any(|our| our.fits(&their.0)))
 }
 
 /// One of the texts of a claim is one of those that the rule names.

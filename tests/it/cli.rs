@@ -115,7 +115,7 @@ fn check_counts_rules_and_warns_of_those_that_nobody_means() {
     let odd = check("{ methods = [\"tool/*\"] }, {}, { tools = [\"a\"] }");
     assert!(odd.contains("warning: route notes: \"tool/*\" in the rule on line 21 fits no method of MCP"), "{odd}");
     assert!(
-        odd.contains("the rule on line 21 matches everything: none after it is ever asked, from line 21 on"),
+        odd.contains("the rule on line 21 is never asked: the one on line 21 decides on all that it is about"),
         "{odd}"
     );
     let open = check("{ methods = [\"server/*\"], scopes = [\"x\"] }, { tools = [\"*\"] }");
