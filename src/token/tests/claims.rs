@@ -1,3 +1,5 @@
+//! Claims: audience, issuer, subject, client, scopes, and what the gateway does not support.
+
 use serde_json::{Value, json};
 
 use super::support::{ISSUER, Judge, RESOURCE, path, paths, refused};
