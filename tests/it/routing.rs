@@ -151,50 +151,13 @@ async fn order_of_checks_is_the_digests() {
 }
 
 #[tokio::test]
-async fn media_types_other_than_json_get_415() {
-    let (issuer, _upstream, gateway) = start().await;
-    for media_type in [
-        "text/plain",
-        "text/json",
-        "application/jsonx",
-        "application/json-rpc",
-        "application/x-www-form-urlencoded",
-        "multipart/form-data; boundary=x",
-        "application/json; charset=utf-16",
-        "application/json, text/plain",
-        "",
-    ] {
-        println!("case: {media_type}");
-        let client = gateway.client().bearer(issuer.mint()).header("content-type", media_type);
-        let reply = client.post(PATH).await;
-        reply.assert_refused(415, "unsupported_media_type", "mcp.type").await;
-    }
-    for media_type in
-        ["application/json", "Application/JSON", "application/json; charset=utf-8", "application/json;charset=UTF-8"]
-    {
-        let client = gateway.client().bearer(issuer.mint()).header("content-type", media_type);
-        client.post(PATH).await.assert_served();
-    }
-}
-
-#[tokio::test]
-async fn content_codings_get_415() {
-    let (issuer, _upstream, gateway) = start().await;
-    for coding in ["gzip", "br", "deflate", "zstd", "identity, gzip", "x"] {
-        println!("case: {coding}");
-        let client = gateway.client().bearer(issuer.mint()).header("content-encoding", coding);
-        let reply = client.post(PATH).await;
-        reply.assert_refused(415, "unsupported_media_type", "mcp.type").await;
-    }
-}
-
-#[tokio::test]
-async fn declared_body_over_the_limit_gets_413_unread() {
+async fn d9_declared_body_over_the_limit_gets_413_unread() {
     let (issuer, _upstream, gateway) = start_with("listen.limits.body_bytes = \"2KiB\"").await;
     for length in ["2049", "1099511627776"] {
         let mut connection = gateway.connect().await;
         let reply = connection.exchange(post_head(&issuer, &format!("Content-Length: {length}\r\n"))).await;
         reply.assert_refused(413, "content_too_large", "mcp.size").await;
+        assert_eq!(reply.json()["error"]["code"], -32600);
         connection.assert_closed().await;
     }
     let exact = gateway.client().bearer(issuer.mint()).body(CALL.to_owned() + &" ".repeat(2048 - CALL.len()));
@@ -202,7 +165,7 @@ async fn declared_body_over_the_limit_gets_413_unread() {
 }
 
 #[tokio::test]
-async fn chunked_body_over_the_limit_gets_413_and_never_goes_upstream() {
+async fn d9_endless_chunks_get_413_and_never_go_upstream() {
     let (issuer, _upstream, gateway) = start_with("listen.limits.body_bytes = \"2KiB\"").await;
     let mut connection = gateway.connect().await;
     let head = post_head(&issuer, "Transfer-Encoding: chunked\r\n");

@@ -235,7 +235,7 @@ async fn m23_stream_ends_when_its_token_does() {
     reply.next().await;
     // Threat M23 allows 15 s; `gone` waits for 10.
     stream.gone().await;
-    reply.ends_well().await;
+    assert!(reply.ends_well().await, "it broke off");
     let id = reply.head.fields.get("x-request-id").unwrap();
     let line = crate::support::log::of_request(id).await;
     assert_eq!(line.text("reason"), "stream.expired");
