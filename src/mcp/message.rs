@@ -35,7 +35,7 @@ impl fmt::Debug for RequestId {
     }
 }
 
-/// The two kinds of protocol revisions, decided per request (digest §4).
+/// The two kinds of protocol revisions, decided per request (MCP 2026-07-28, Versioning).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Era {
     /// 2024-11-05 to 2025-11-25: a handshake, sessions, `GET` streams.

@@ -31,7 +31,7 @@ pub(crate) struct Permit {
     asked: Asked,
 }
 
-/// Digest §1 step 6: what the claims alone decide, before anything is charged.
+/// What the claims alone decide, before anything is charged.
 pub(crate) fn entitle(identity: Arc<Identity>, route: &Route) -> Result<Entitled, Rejection> {
     if route.policy.entitles(&identity) {
         return Ok(Entitled { identity });
@@ -39,7 +39,7 @@ pub(crate) fn entitle(identity: Arc<Identity>, route: &Route) -> Result<Entitled
     Err(Rejection::Scope(Arc::clone(route.policy.scopes())))
 }
 
-/// Digest §1 step 10: decides on every message by itself; one refusal refuses them all. `id` becomes that of the refused one.
+/// Decides on every message by itself; one refusal refuses them all. `id` becomes that of the refused one.
 pub(crate) fn authorize(
     admission: Admission,
     session: Session,

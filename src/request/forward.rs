@@ -178,7 +178,7 @@ pub(crate) async fn forward(
     returning.answer(response, treatment).await
 }
 
-/// Answers that are about the gateway, not for the client (digest §7).
+/// Answers that are about the gateway, not for the client.
 fn refuse_unusable(status: StatusCode, audit: &mut Audit) -> Result<(), Rejection> {
     let failure = match status {
         StatusCode::UNAUTHORIZED | StatusCode::PROXY_AUTHENTICATION_REQUIRED => UpstreamFailure::Unauthorized,

@@ -91,17 +91,17 @@ pub(crate) async fn inspect(
     Ok(asked)
 }
 
-/// Digest §4: head and body must agree; arrays are of one legacy revision only.
+/// MCP 2026-07-28: head and body must agree; arrays are of one legacy revision only.
 fn era(headers: &HeaderMap, body: Option<&Body>) -> Result<Era, Rejection> {
-    let check = |message| mirror::check(headers, message).map_err(|_| Rejection::Mirror);
     match body {
         None => Ok(Era::Legacy),
-        Some(Body::One(message)) => check(message),
+        Some(Body::One(message)) => Ok(mirror::check(headers, message)?),
         Some(Body::Batch(messages)) => {
             let says_version =
                 |version: &header::HeaderValue| version.as_bytes().trim_ascii() == BATCH_VERSION.as_bytes();
             let fits = headers.get(mirror::PROTOCOL_VERSION).is_none_or(says_version);
-            let eras: Vec<Era> = messages.iter().map(check).collect::<Result<_, _>>()?;
+            let eras: Vec<Era> =
+                messages.iter().map(|message| mirror::check(headers, message)).collect::<Result<_, _>>()?;
             let legacy = fits && !eras.contains(&Era::Modern);
             legacy.then_some(Era::Legacy).ok_or(Rejection::Body(Fault::Batch))
         }

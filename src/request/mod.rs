@@ -152,7 +152,7 @@ impl Handler {
         let route = Arc::clone(&context.route);
         let identity = self.authenticate(context, parts).await?;
         audit.identity(&identity);
-        reject::allowed_on_route(&parts.method, mirror::era_of_head(&parts.headers).map_err(|_| Rejection::Mirror)?)?;
+        reject::allowed_on_route(&parts.method, mirror::era_of_head(&parts.headers)?)?;
         let entitled = authorize::entitle(identity, &route)?;
         let admission = route.limits.admit(entitled, &mut context.rates)?;
         let session = self.sessions.claim(&route, admission.identity(), parts, audit)?;

@@ -1,4 +1,4 @@
-//! The architecture as a test: imports point one way, pure files stay pure, files stay short (style §1 and §7).
+//! The architecture as a test: imports point one way, pure files stay pure, files stay short.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -40,7 +40,7 @@ const PURE: &[&str] = &[
 const IMPURE: &[&str] =
     &["tokio", "hyper", "reqwest", "std::env", "std::fs", "std::net::Tcp", "Instant::now", "SystemTime::now", "async "];
 
-/// Longest file, tests included (style §7).
+/// Longest file, tests included.
 const MOST_LINES: usize = 500;
 
 fn root() -> PathBuf {

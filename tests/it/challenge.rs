@@ -1,4 +1,4 @@
-//! Challenges: each row of digest §2, each value compared whole (RFC 6750, RFC 9728).
+//! Challenges: each refusal that has one, each value compared whole (RFC 6750, RFC 9728).
 
 use crate::support::issuer::Manner;
 use crate::support::{Gateway, Issuer, PATH, Upstream, start, start_with};

@@ -1,4 +1,4 @@
-//! What a caller may do, operation by operation: the answers of the policy, and what operations cost (digest §2, §9).
+//! What a caller may do, operation by operation: the answers of the policy, and what operations cost.
 
 use serde_json::{Value, json};
 

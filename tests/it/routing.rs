@@ -1,4 +1,4 @@
-//! Which route answers, by authority and path, and what is checked before what (digest §1).
+//! Which route answers, by authority and path, and what is checked before what.
 
 use crate::support::client::CALL;
 use crate::support::raw::post_head;
@@ -128,7 +128,7 @@ async fn routes_of_two_authorities_do_not_mix() {
 }
 
 #[tokio::test]
-async fn order_of_checks_is_the_digests() {
+async fn checks_are_made_in_their_order() {
     let (issuer, _upstream, gateway) = start().await;
     let bad = || gateway.client().header("origin", "https://evil.example");
     // Authority before path before origin before credentials before method before media type.

@@ -260,7 +260,7 @@ fn listening(client: Client, id: &str) -> Client {
     client.header("mcp-protocol-version", "2026-07-28").header("mcp-method", "subscriptions/listen").body(body)
 }
 
-/// The event that ends such a stream (digest §4).
+/// The event that ends such a stream (MCP 2026-07-28).
 fn farewell(id: &str) -> String {
     let meta = format!(r#"{{"io.modelcontextprotocol/subscriptionId":{id}}}"#);
     let result = format!(r#"{{"resultType":"complete","_meta":{meta}}}"#);

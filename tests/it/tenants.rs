@@ -1,4 +1,4 @@
-//! Which tenant may come in where (threat C20, digest §1).
+//! Which tenant may come in where (threat C20).
 
 use serde_json::json;
 
