@@ -22,6 +22,7 @@ use ipnet::IpNet;
 
 use crate::names::{Issuer, RouteName, Scope, TenantId};
 pub use error::ConfigError;
+pub use parse::url::is_loopback;
 pub use policy::{Effect, Pattern, PolicyConfig, Rule};
 pub use profile::{ClaimPath, ClaimRules};
 use read::expand::Sources;
