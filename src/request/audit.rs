@@ -6,12 +6,11 @@ use std::time::Instant;
 
 use http::{Method, Request, Response, StatusCode, Uri};
 
-use crate::mcp::{Era, Message, Operation};
+use crate::mcp::{Era, Operation};
 use crate::names::RouteName;
 use crate::token::Identity;
 
 use super::body::ReplyBody;
-use super::inspect::Asked;
 use super::provenance::Peer;
 use super::reject::Rejection;
 use super::relay::RelayError;
@@ -94,14 +93,14 @@ impl Audit {
         self.0.identity = Some(Arc::clone(identity));
     }
 
-    /// What is asked for; of a batch, the first of it.
-    pub(crate) fn asked(&mut self, asked: &Asked) {
-        self.0.era = Some(asked.era());
-        self.0.asked = asked.messages().iter().find_map(Message::operation).cloned();
+    /// The era that head and body agree on.
+    pub(crate) fn era(&mut self, era: Era) {
+        self.0.era = Some(era);
     }
 
-    /// The rule that decided, by its line in the configuration.
-    pub(crate) fn decided(&mut self, rule: Option<usize>) {
+    /// What is asked for, and the rule that decided on it, by its line in the configuration.
+    pub(crate) fn decided(&mut self, operation: &Operation, rule: Option<usize>) {
+        self.0.asked = Some(operation.clone());
         self.0.rule = rule;
     }
 

@@ -39,7 +39,8 @@ pub(crate) fn entitle(identity: Arc<Identity>, route: &Route) -> Result<Entitled
     Err(Rejection::Scope(Arc::clone(route.policy.scopes())))
 }
 
-/// Decides on every message by itself; one refusal refuses them all. `id` becomes that of the refused one.
+/// Decides on every message by itself; one refusal refuses them all. `id` becomes that of the refused one; the record names
+/// this one, or the first when all may pass.
 pub(crate) fn authorize(
     admission: Admission,
     session: Session,
@@ -48,14 +49,19 @@ pub(crate) fn authorize(
     (id, rates, audit): (&mut Option<RequestId>, &mut RateFields, &mut Audit),
 ) -> Result<Permit, Rejection> {
     let mut charge = Charge::default();
+    let mut is_first = true;
     for message in asked.messages() {
         let Some(operation) = message.operation() else {
             charge.add(NonZeroU32::MIN, None);
             continue;
         };
         let decision = route.policy.decide(admission.identity(), operation);
-        audit.decided(decision.rule.and_then(|rule| route.config.policy.rules.get(rule)).map(|rule| rule.line));
-        refuse(decision.verdict, operation).inspect_err(|_| id.clone_from(&message.id))?;
+        let outcome = refuse(decision.verdict, operation).inspect_err(|_| id.clone_from(&message.id));
+        if outcome.is_err() || std::mem::take(&mut is_first) {
+            let rule = decision.rule.and_then(|rule| route.config.policy.rules.get(rule));
+            audit.decided(operation, rule.map(|rule| rule.line));
+        }
+        outcome?;
         charge.add(decision.cost, called_tool(operation));
     }
     route.limits.charge_operations(&admission, &charge, rates)?;

@@ -159,7 +159,7 @@ impl Handler {
         context.inspected = true;
         let reading = Reading { limits: &self.limits, budget: &self.budget, batches: route.config.batches };
         let asked = inspect::inspect(parts, body, reading, &mut context.id).await?;
-        audit.asked(&asked);
+        audit.era(asked.era());
         let telling = (&mut context.id, &mut context.rates, &mut *audit);
         let permit = authorize::authorize(admission, session, asked, &route, telling)?;
         if is_loop(&parts.headers) {

@@ -29,7 +29,9 @@ async fn batch_of_allowed_members_is_forwarded_byte_for_byte() {
         {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {}},
         {"jsonrpc": "2.0", "id": "s", "result": {}},
     ]);
-    post(&gateway, &issuer, batch.clone()).await.assert_served();
+    let reply = post(&gateway, &issuer, batch.clone()).await;
+    reply.assert_served();
+    assert_eq!(reply.log().await.text("mcp_name"), "add");
     assert_eq!(upstream.only().body, batch.to_string().as_bytes());
 }
 
@@ -43,6 +45,9 @@ async fn one_refusal_refuses_the_batch_with_the_members_id() {
         (&json!(2), &json!("insufficient_scope"))
     );
     assert_eq!(reply.challenge().get("scope"), Some("mcp:tools mcp:admin"));
+    let line = reply.log().await;
+    assert_eq!((line.text("mcp_name"), line.text("reason")), ("delete_note".into(), "authz.scope".into()));
+    assert!(!line.text("rule").is_empty());
     let level = json!({"jsonrpc": "2.0", "id": 9, "method": "logging/setLevel", "params": {}});
     let reply = post(&gateway, &issuer, json!([call(1, "add"), level])).await;
     reply.assert_refused(403, "forbidden", "authz.method").await;
