@@ -55,11 +55,12 @@ pub struct Decision {
 pub enum Verdict {
     /// The caller may.
     Allowed,
-    /// A new token with these scopes (all that the operation needs, the route's among them) may.
+    /// A new token with these scopes (all that the operation needs, the route's among them) may: `insufficient_scope`
+    /// (RFC 6750 §3.1).
     Scopes(Arc<str>),
     /// No token of this caller may.
     Denied,
-    /// A resource's URI that servers could read as another one (dot segments, escapes): refused where rules name resources.
+    /// A resource's URI that servers could read as another one (RFC 3986 §6.2): refused where rules name resources.
     Ambiguous,
 }
 
