@@ -209,7 +209,9 @@ fn admin(listener: TcpListener, status: &'static str) -> std::thread::JoinHandle
         let asked = lines.next().expect("a request line");
         // The whole head: closing with unread bytes resets the connection and loses the answer.
         assert!(lines.any(|line| line.is_empty()));
-        write!(stream, "HTTP/1.1 {status}\r\ncontent-length: 0\r\n\r\n").expect("answered");
+        // In one piece: the probe leaves as soon as it has read the status.
+        let answer = format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\n\r\n");
+        stream.write_all(answer.as_bytes()).expect("answered");
         asked
     })
 }
