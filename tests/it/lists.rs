@@ -138,13 +138,17 @@ async fn m22_lists_of_other_kinds_follow_their_own_rules() {
     let (issuer, upstream, gateway) = start_hiding().await;
     let ask = async |method: &str, answer: Value| {
         upstream.answers(200, &answer.to_string());
-        let body = json!({"jsonrpc": "2.0", "id": 1, "method": method}).to_string();
+        let body = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": {"uri": "file:///a"}}).to_string();
         gateway.client().bearer(issuer.mint()).body(body).post(PATH).await.json()["result"].clone()
     };
     let entries =
         json!([{"name": "delete_all", "uri": "file:///private/a"}, {"name": "delete_one", "uri": "file:///b"}]);
     let resources = ask("resources/list", json!({"result": {"resources": entries}})).await;
     assert_eq!(resources, json!({"resources": [{"name": "delete_one", "uri": "file:///b"}]}));
+    // SEP-2640: what is in a folder is a list of resources too.
+    let mut folder = json!({"resources": entries});
+    folder["resources"][0]["mimeType"] = json!("inode/directory");
+    assert_eq!(ask("resources/directory/read", json!({"result": folder})).await, resources);
     let prompts = json!({"prompts": [{"name": "delete_all"}]});
     assert_eq!(ask("prompts/list", json!({"result": prompts})).await, prompts);
 }
