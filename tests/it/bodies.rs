@@ -85,6 +85,9 @@ async fn m5_members_that_decide_and_stand_twice_are_refused() {
         r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a"},"param\u017f":{"name":"b"}}"#,
         r#"{"jsonrpc":"2.0","id":1,"method":"resources/read","params":{"uri":"a:b","uri":"a:c"}}"#,
         r#"{"jsonrpc":"2.0","id":1,"method":"ping","params":{"_meta":{},"_meta":{}}}"#,
+        r#"{"jsonrpc":"2.0","id":1,"method":"resources/subscribe","params":{"__proto__":{"uri":"a:b"}}}"#,
+        r#"{"jsonrpc":"2.0","id":1,"method":"subscriptions/listen","params":{"notifications":{"__pro\u0074o__":{}}}}"#,
+        r#"{"jsonrpc":"2.0","id":1,"result":{},"__proto__":{"method":"ping"}}"#,
     ];
     let bodies: Vec<&[u8]> = bodies.iter().map(|body| body.as_bytes()).collect();
     refused(&bodies, -32600, "mcp.duplicate", json!(1)).await;
