@@ -134,8 +134,7 @@ pub const NAMINGS: [Naming; 10] = [
     naming("resources/read", "uri", TargetKind::Resource, true),
     naming("resources/subscribe", "uri", TargetKind::Resource, false),
     naming("resources/unsubscribe", "uri", TargetKind::Resource, false),
-    // SEP-2640: a folder of resources.
-    naming("resources/directory/read", "uri", TargetKind::Resource, false),
+    naming(DIRECTORY_READ, "uri", TargetKind::Resource, false),
     naming("tasks/get", "taskId", TargetKind::Task, true),
     naming("tasks/update", "taskId", TargetKind::Task, true),
     naming("tasks/cancel", "taskId", TargetKind::Task, true),
@@ -144,6 +143,8 @@ pub const NAMINGS: [Naming; 10] = [
 
 /// Its `params.ref` names a prompt or a resource (template) (MCP, Completion).
 pub const COMPLETE: &str = "completion/complete";
+/// SEP-2640: what is in a folder of resources.
+pub const DIRECTORY_READ: &str = "resources/directory/read";
 /// The modern stream of notifications (MCP 2026-07-28).
 pub const LISTEN: &str = "subscriptions/listen";
 

@@ -109,12 +109,17 @@ impl Permit {
         self.asked.take_body()
     }
 
-    /// The answer may hold a list that the route's policy shortens. Streams that only listen may bring any answer again.
+    /// The answer may hold a list that the route's policy shortens. Streams that only listen may bring any answer again; and where
+    /// there is a session, servers know an answer's stream by the request's id alone: a client that uses an id twice at a time gets
+    /// the answer to one request on the stream of the other.
     pub(crate) fn expects_lists(&self, policy: &Policy) -> bool {
-        if self.asked.messages().is_empty() {
+        let messages = self.asked.messages();
+        let is_request = |message: &Message| matches!(message.content, Content::Request(_));
+        let in_session = matches!(self.session, Session::Header(_)) && messages.iter().any(is_request);
+        if messages.is_empty() || in_session {
             return ListKind::ALL.into_iter().any(|kind| policy.can_hide(kind));
         }
-        let methods = self.asked.messages().iter().filter_map(Message::operation).map(|operation| &*operation.method);
+        let methods = messages.iter().filter_map(Message::operation).map(|operation| &*operation.method);
         methods.filter_map(ListKind::of_method).any(|kind| policy.can_hide(kind))
     }
 

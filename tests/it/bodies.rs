@@ -90,6 +90,9 @@ async fn m5_members_that_decide_and_stand_twice_are_refused() {
         r#"{"jsonrpc":"2.0","id":1,"method":"ping","params":{"_meta":{"io.modelcontextprotocol/protocolVersion":"2025-11-25","io.modelcontextprotocol/protocolVersion":"2026-07-28"}}}"#,
         r#"{"jsonrpc":"2.0","id":1,"method":"tasks/get","params":{"taskId":"a","taskId":"b"}}"#,
         r#"{"jsonrpc":"2.0","id":1,"method":"completion/complete","params":{"ref":{"type":"ref/prompt","name":"a","name":"b"}}}"#,
+        r#"{"jsonrpc":"2.0","id":1,"method":"resources/subscribe","params":{"__proto__":{"uri":"a:b"}}}"#,
+        r#"{"jsonrpc":"2.0","id":1,"method":"subscriptions/listen","params":{"notifications":{"__pro\u0074o__":{}}}}"#,
+        r#"{"jsonrpc":"2.0","id":1,"result":{},"__proto__":{"method":"ping"}}"#,
     ];
     let bodies: Vec<&[u8]> = bodies.iter().map(|body| body.as_bytes()).collect();
     refused(&bodies, -32600, "mcp.duplicate", json!(1)).await;
