@@ -1,6 +1,7 @@
 //! Which route answers, by authority and path, and what is checked before what.
 
 use crate::support::client::CALL;
+use crate::support::gateway::route;
 use crate::support::raw::post_head;
 use crate::support::{Gateway, Issuer, PATH, Upstream, start, start_with};
 
@@ -61,18 +62,7 @@ async fn further_authorities_address_the_same_route() {
 /// Routes `notes` and `files` on one authority, each with an upstream of its own.
 async fn two_routes() -> (Issuer, [Upstream; 2], Gateway) {
     let (issuer, notes, files) = (Issuer::start().await, Upstream::start().await, Upstream::start().await);
-    let changes = format!(
-        r#"
-        [[routes]]
-        name = "files"
-        resource = "https://mcp.example.com/files/mcp"
-        upstream = "{}"
-        issuers = ["corp"]
-        scopes = ["files:read"]
-        tenant = "any"
-        "#,
-        files.url()
-    );
+    let changes = route("files", "https://mcp.example.com/files/mcp", &files, &["files:read"]);
     let gateway = Gateway::start_with(&issuer, &notes, &changes).await;
     (issuer, [notes, files], gateway)
 }
@@ -105,18 +95,7 @@ async fn token_of_one_route_gets_401_on_another() {
 #[tokio::test]
 async fn routes_of_two_authorities_do_not_mix() {
     let (issuer, upstream) = (Issuer::start().await, Upstream::start().await);
-    let changes = format!(
-        r#"
-        [[routes]]
-        name = "other"
-        resource = "https://other.example.com/other/mcp"
-        upstream = "{}"
-        issuers = ["corp"]
-        scopes = []
-        tenant = "any"
-        "#,
-        upstream.url()
-    );
+    let changes = route("other", "https://other.example.com/other/mcp", &upstream, &[]);
     let gateway = Gateway::start_with(&issuer, &upstream, &changes).await;
     let other = || gateway.client().host("other.example.com").server_name("other.example.com");
     let mint = issuer.mint_for("https://other.example.com/other/mcp");
