@@ -48,6 +48,17 @@ impl Budget {
     }
 }
 
+/// Bytes that keep something until nobody has them, or a part of them, any more: whatever queue they wait in.
+pub(crate) fn keeping<T: Send + 'static>(bytes: Bytes, kept: T) -> Bytes {
+    struct Keeping<T>(Bytes, T);
+    impl<T> AsRef<[u8]> for Keeping<T> {
+        fn as_ref(&self) -> &[u8] {
+            &self.0
+        }
+    }
+    Bytes::from_owner(Keeping(bytes, kept))
+}
+
 /// A whole body, in the pieces that came.
 #[derive(Debug, Default)]
 pub(crate) struct Received {

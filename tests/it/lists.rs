@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Client, Gateway, Issuer, PATH, Upstream, log, start, start_with, upstream};
+use crate::support::{self, Client, Gateway, Issuer, PATH, Upstream, log, start, start_with, upstream};
 
 /// Tools whose name begins with `delete_` need a scope of their own; the resources of a folder are nobody's.
 const POLICY: &str = r#"
@@ -237,6 +237,27 @@ async fn m22_lists_held_over_the_common_budget_get_503() {
     reply.assert_failed(503, "temporarily_unavailable", "limit.memory").await;
     upstream.answers(200, &list);
     assert_eq!(gateway.client().bearer(issuer.mint()).post(PATH).await.text(), list);
+}
+
+#[tokio::test]
+async fn d23_lists_that_nobody_reads_stay_in_the_common_budget() {
+    for media_type in [JSON, EVENTS] {
+        println!("case: {media_type:?}");
+        let limits = "listen.limits = { body_bytes = \"64KiB\", buffered_bytes = \"24MiB\" }";
+        let (issuer, upstream, gateway) = start_with(&format!("{limits}\n{POLICY}")).await;
+        let list = tools(&[&"x".repeat(15 << 20)]);
+        let text = if media_type == JSON { list } else { format!("data: {list}\n\n") };
+        upstream.answers_with(200, &[media_type], &text);
+        let unread = gateway.client().bearer(issuer.mint()).open("POST", PATH).await;
+        let over = async || {
+            let reply = gateway.client().bearer(issuer.mint()).post(PATH).await;
+            (reply.status() == 503 || !reply.complete).then_some(reply)
+        };
+        support::eventually_reply("a full budget", over).await;
+        drop(unread);
+        let served = async || Some(gateway.client().bearer(issuer.mint()).post(PATH).await).filter(|r| r.complete);
+        assert_eq!(support::eventually_reply("a free budget", served).await.text().len(), text.len());
+    }
 }
 
 #[tokio::test]
