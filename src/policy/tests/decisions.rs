@@ -227,3 +227,36 @@ fn a_rule_that_is_never_asked_is_known() {
         assert_eq!(hidden_by(rules), by, "{rules}");
     }
 }
+
+#[test]
+fn deciding_on_one_thing_allocates_nothing() {
+    let world = World::new(
+        r#"
+        default = "deny"
+        implies = { "mcp:admin" = ["mcp:write"] }
+        rules = [
+          { methods = ["*/list"] },
+          { tools = ["secret_*"], tenants = ["globex"], claims = { team = ["ops", "dev"] } },
+          { tools = ["delete_*", "*_note"], scopes = ["mcp:write"] },
+          { resources = ["file:///private/*"], deny = true },
+          { resources = ["file:///*"] },
+        ]
+        "#,
+    );
+    let caller = world.scopes("mcp:tools mcp:admin");
+    for (method, names) in [
+        ("tools/list", &[][..]),
+        ("tools/call", &["delete_note"]),
+        ("tools/call", &["secret_plan"]),
+        ("tools/call", &["other"]),
+        ("resources/read", &["file:///public/a"]),
+        ("resources/read", &["file:///private/a"]),
+        ("resources/read", &["file:///public/../private/a"]),
+    ] {
+        let operation = operation(method, names);
+        let cost = allocation_counter::measure(|| drop(world.policy.decide(&caller, &operation)));
+        assert_eq!(cost.count_total, 0, "{method} {names:?}");
+    }
+    let counts = allocation_counter::measure(|| drop(String::from("x"))).count_total;
+    assert_eq!(counts, 1, "the counter counts");
+}
