@@ -15,8 +15,8 @@ use crate::connection::{Connections, accept, tls};
 use crate::ops::Ops;
 use crate::request::Handler;
 use crate::request::authenticate::Authenticator;
+use crate::request::budget::Budgets;
 use crate::request::forward::StreamEnds;
-use crate::request::receive::Budget;
 use crate::request::route::Routes;
 use crate::request::session::Sessions;
 
@@ -107,7 +107,7 @@ impl Gateway {
             trusted_proxies: config.listen.trusted_proxies,
             stream_ends: stream_ends.clone(),
             sessions: Arc::new(Sessions::new(&config.session_keys).map_err(|error| unusable(&error))?),
-            budget: Budget::new(config.listen.limits.buffered_bytes),
+            budgets: Budgets::new(&config.listen.limits),
             tasks: tasks.clone(),
         };
         let connections = Arc::new(Connections {

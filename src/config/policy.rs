@@ -103,6 +103,7 @@ impl Selector {
             "resources/subscribe",
             "resources/unsubscribe",
             "resources/directory/read",
+            "skills/get",
             "completion/complete",
             "subscriptions/listen",
         ],

@@ -128,13 +128,15 @@ const fn naming(method: &'static str, member: &'static str, kind: TargetKind, mi
 
 /// The methods whose params hold one name as a string. Two more are read by shape: `completion/complete` (`params.ref`) and
 /// `subscriptions/listen` (`params.notifications.resourceSubscriptions`).
-pub const NAMINGS: [Naming; 10] = [
+pub const NAMINGS: [Naming; 11] = [
     naming("tools/call", "name", TargetKind::Tool, true),
     naming("prompts/get", "name", TargetKind::Prompt, true),
     naming("resources/read", "uri", TargetKind::Resource, true),
     naming("resources/subscribe", "uri", TargetKind::Resource, false),
     naming("resources/unsubscribe", "uri", TargetKind::Resource, false),
     naming(DIRECTORY_READ, "uri", TargetKind::Resource, false),
+    // SEP-2640: a skill is a resource too.
+    naming("skills/get", "uri", TargetKind::Resource, false),
     naming("tasks/get", "taskId", TargetKind::Task, true),
     naming("tasks/update", "taskId", TargetKind::Task, true),
     naming("tasks/cancel", "taskId", TargetKind::Task, true),

@@ -54,7 +54,7 @@ impl Policy {
 
     /// Somebody could be allowed this method, when it names nothing.
     pub fn can_allow(&self, method: &str) -> bool {
-        let asked = Asked { method, target: None };
+        let asked = Asked { method, target: None, folded: false };
         for rule in self.rules.iter().filter(|rule| rule.is_about(asked)) {
             if !rule.config().deny || rule.denies_everybody() {
                 return !rule.config().deny;

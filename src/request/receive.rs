@@ -3,61 +3,23 @@
 //! It is read while it arrives and goes upstream as the pieces that came, byte for byte; nothing goes upstream before all of
 //! it was judged.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http_body::{Body as _, Frame};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
 use crate::config::Limits;
 
+use super::budget::{Budget, Held};
 use super::reject::Rejection;
 
 /// A body slower than this for a whole `body_timeout` is cut off (R.U.D.Y., threat D4).
 const MIN_BYTES_PER_SECOND: u64 = 1024;
 /// Smaller pieces are joined: a body of single bytes must not cost a slice each.
 const SMALL_PIECE: usize = 4 * 1024;
-
-/// What all bodies that wait to be judged, or to be taken by an upstream, may hold together (threat D23).
-#[derive(Debug, Clone)]
-pub(crate) struct Budget(Arc<Semaphore>);
-
-/// A part of the budget, free again when dropped.
-#[derive(Debug, Default)]
-pub(crate) struct Held(Option<OwnedSemaphorePermit>);
-
-impl Budget {
-    /// So many bytes.
-    pub(crate) fn new(bytes: u64) -> Self {
-        Self(Arc::new(Semaphore::new(usize::try_from(bytes).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS))))
-    }
-
-    /// Adds to what is held.
-    pub(crate) fn hold(&self, bytes: usize, held: &mut Held) -> Result<(), Rejection> {
-        let permits = u32::try_from(bytes).unwrap_or(u32::MAX);
-        let more = Arc::clone(&self.0).try_acquire_many_owned(permits).map_err(|_| Rejection::Memory)?;
-        match &mut held.0 {
-            Some(permit) => permit.merge(more),
-            none => *none = Some(more),
-        }
-        Ok(())
-    }
-}
-
-/// Bytes that keep something until nobody has them, or a part of them, any more: whatever queue they wait in.
-pub(crate) fn keeping<T: Send + 'static>(bytes: Bytes, kept: T) -> Bytes {
-    struct Keeping<T>(Bytes, T);
-    impl<T> AsRef<[u8]> for Keeping<T> {
-        fn as_ref(&self) -> &[u8] {
-            &self.0
-        }
-    }
-    Bytes::from_owner(Keeping(bytes, kept))
-}
 
 /// A whole body, in the pieces that came.
 #[derive(Debug, Default)]

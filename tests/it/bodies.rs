@@ -268,6 +268,31 @@ async fn ids_are_repeated_as_they_were_written() {
 }
 
 #[tokio::test]
+async fn d23_what_one_caller_holds_leaves_room_for_others() {
+    let limits = r#"listen.limits = { body_bytes = "1MiB", buffered_bytes = "4MiB", body_timeout = "20s" }"#;
+    let (issuer, _upstream, gateway) = start_with(limits).await;
+    let (head, most) = (post_head(&issuer, &format!("Content-Length: {}\r\n", 1 << 20)), " ".repeat(700 << 10));
+    let whole = format!("{}{}", CALL, " ".repeat(500 << 10));
+    let mut stalled = None;
+    let reply = crate::support::eventually_reply("the caller's share is spent", async || {
+        let mut connection = gateway.connect().await;
+        connection.write(format!("{head}{most}")).await;
+        stalled = Some(connection);
+        let reply = post(&gateway, &issuer, whole.as_str()).await;
+        (reply.status() == 503).then_some(reply)
+    })
+    .await;
+    reply.assert_failed(503, "temporarily_unavailable", "limit.memory").await;
+    // 1024 shares: of these callers at most one could have the same by chance.
+    let others = ["bob", "carol", "dave"].map(|name| gateway.client().bearer(issuer.mint().claim("sub", name)));
+    let mut served = 0;
+    for client in others {
+        served += u32::from(client.body(whole.as_str()).post(PATH).await.status() == 200);
+    }
+    assert!(served >= 2, "{served}");
+}
+
+#[tokio::test]
 async fn d23_bodies_over_the_common_budget_get_503_and_others_go_on() {
     let limits = r#"listen.limits = { body_bytes = "1MiB", buffered_bytes = "1MiB", body_timeout = "20s" }"#;
     let (issuer, upstream, gateway) = start_with(limits).await;

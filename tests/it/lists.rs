@@ -240,10 +240,10 @@ async fn m22_lists_held_over_the_common_budget_get_503() {
 }
 
 #[tokio::test]
-async fn d23_lists_that_nobody_reads_stay_in_the_common_budget() {
+async fn d23_lists_that_nobody_reads_stay_in_their_callers_budget() {
     for media_type in [JSON, EVENTS] {
         println!("case: {media_type:?}");
-        let limits = "listen.limits = { body_bytes = \"64KiB\", buffered_bytes = \"24MiB\" }";
+        let limits = "listen.limits = { body_bytes = \"64KiB\", buffered_bytes = \"64MiB\" }";
         let (issuer, upstream, gateway) = start_with(&format!("{limits}\n{POLICY}")).await;
         let list = tools(&[&"x".repeat(15 << 20)]);
         let text = if media_type == JSON { list } else { format!("data: {list}\n\n") };

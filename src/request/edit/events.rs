@@ -5,7 +5,7 @@ use bytes::{Bytes, BytesMut};
 use crate::mcp::list::{Screen, shorten};
 use crate::mcp::sse::{Event, Splitter};
 
-use super::super::receive::{Budget, Held, keeping};
+use super::super::budget::{Budget, Held, keeping};
 use super::super::relay::RelayError;
 use super::Eyes;
 use super::endpoint::Endpoint;
