@@ -107,7 +107,8 @@ configuration() {
     [[ -f $folder/tls.crt ]] || openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 \
         -subj /CN=mcp.example.com -addext subjectAltName=DNS:mcp.example.com \
         -keyout "$folder/tls.key" -out "$folder/tls.crt"
-    sed "s#/etc/portcullis/tls/#$folder/#g" "$1" >"$folder/gateway.toml"
+    [[ -f $folder/session.key ]] || openssl rand -base64 32 >"$folder/session.key"
+    sed -e "s#/etc/portcullis/tls/#$folder/#g" -e "s#/etc/portcullis/#$folder/#g" "$1" >"$folder/gateway.toml"
     CREDENTIALS_DIRECTORY=$folder "$BINARY" check --config "$folder/gateway.toml"
 }
 
