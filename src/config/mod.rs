@@ -32,7 +32,7 @@ pub use resource::{Authority, Resource};
 pub struct Config {
     /// The public listener.
     pub listen: Listen,
-    /// Where `/healthz` and `/readyz` are served; never the public listener.
+    /// Where `/healthz`, `/readyz` and `/metrics` are served; never the public listener.
     pub admin: SocketAddr,
     /// How the log looks.
     pub log: Log,

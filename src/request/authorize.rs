@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::mcp::list::ListKind;
 use crate::mcp::message::LISTEN;
 use crate::mcp::{Content, Era, Message, Operation, RequestId, TargetKind};
+use crate::metrics::Decision as Counted;
 use crate::policy::{Policy, Verdict};
 use crate::token::Identity;
 
@@ -55,6 +56,7 @@ pub(crate) fn authorize(
         };
         let decision = route.policy.decide(admission.identity(), operation);
         audit.decided(decision.rule.and_then(|rule| route.config.policy.rules.get(rule)).map(|rule| rule.line));
+        route.series.decided(&operation.method, counted(&decision.verdict));
         refuse(decision.verdict, operation).inspect_err(|_| id.clone_from(&message.id))?;
         charge.add(decision.cost, called_tool(operation));
     }
@@ -68,6 +70,14 @@ fn refuse(verdict: Verdict, operation: &Operation) -> Result<(), Rejection> {
         Verdict::Scopes(scope) => Err(Rejection::Scope(scope)),
         Verdict::Denied => Err(Rejection::Denied(operation.targets.first().map(|target| target.kind))),
         Verdict::Ambiguous => Err(Rejection::AmbiguousUri),
+    }
+}
+
+fn counted(verdict: &Verdict) -> Counted {
+    match verdict {
+        Verdict::Allowed => Counted::Allowed,
+        Verdict::Scopes(_) => Counted::InsufficientScope,
+        Verdict::Denied | Verdict::Ambiguous => Counted::Denied,
     }
 }
 

@@ -24,7 +24,10 @@ const SMALL_PIECE: usize = 4 * 1024;
 
 /// What all bodies that wait to be judged, or to be taken by an upstream, may hold together (threat D23).
 #[derive(Debug, Clone)]
-pub(crate) struct Budget(Arc<Semaphore>);
+pub(crate) struct Budget {
+    bytes: usize,
+    free: Arc<Semaphore>,
+}
 
 /// A part of the budget, free again when dropped.
 #[derive(Debug, Default)]
@@ -33,13 +36,19 @@ pub(crate) struct Held(Option<OwnedSemaphorePermit>);
 impl Budget {
     /// So many bytes.
     pub(crate) fn new(bytes: u64) -> Self {
-        Self(Arc::new(Semaphore::new(usize::try_from(bytes).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS))))
+        let bytes = usize::try_from(bytes).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS);
+        Self { bytes, free: Arc::new(Semaphore::new(bytes)) }
+    }
+
+    /// What is held at the moment.
+    pub(crate) fn in_use(&self) -> usize {
+        self.bytes.saturating_sub(self.free.available_permits())
     }
 
     /// Adds to what is held.
     pub(crate) fn hold(&self, bytes: usize, held: &mut Held) -> Result<(), Rejection> {
         let permits = u32::try_from(bytes).unwrap_or(u32::MAX);
-        let more = Arc::clone(&self.0).try_acquire_many_owned(permits).map_err(|_| Rejection::Memory)?;
+        let more = Arc::clone(&self.free).try_acquire_many_owned(permits).map_err(|_| Rejection::Memory)?;
         match &mut held.0 {
             Some(permit) => permit.merge(more),
             none => *none = Some(more),
