@@ -114,7 +114,7 @@ configuration() {
 # Every relative link of a document leads to a file.
 links() {
     local document link
-    for document in *.md docs/decisions/*.md; do
+    for document in *.md docs/*.md docs/*/*.md; do
         while read -r link; do
             [[ -e $(dirname "$document")/$link ]] || { echo "$document: $link is not there"; return 1; }
         done < <(grep -oE '\]\([^)#]+' "$document" | cut -c3- | grep -v '^https:')

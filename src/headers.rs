@@ -77,8 +77,9 @@ const NOT_FORWARDED: [&str; 28] = [
 const MCP: &str = "mcp-";
 /// The fields that repeat a body of the modern era; a trailing `-` means a whole namespace.
 const MIRRORS: [&str; 3] = ["mcp-method", "mcp-name", "mcp-param-"];
-/// What MCP fields are called; the rest of a parameter's name is the tool's own.
-const MCP_NAMES: [&str; 5] = [MCP, "mcp-protocol-version", "mcp-method", "mcp-name", "mcp-param-"];
+/// What the fields are called by which requests were judged; the rest of a parameter's name is the tool's own.
+const JUDGED: [&str; 7] =
+    [MCP, "mcp-protocol-version", "mcp-method", "mcp-name", "mcp-param-", "content-type", "content-encoding"];
 
 /// What of a response ends at the gateway besides hop-by-hop fields; a trailing `-` means a whole namespace.
 const NOT_RETURNED: [&str; 6] = [
@@ -106,7 +107,7 @@ fn without(headers: &HeaderMap, unwanted: &[&str]) -> HeaderMap {
     let nominated = nominated(headers);
     let mut kept = HeaderMap::with_capacity(headers.len() + ROOM_FOR_OURS);
     for name in headers.keys() {
-        let ends_here = HOP_BY_HOP.contains(&name.as_str())
+        let ends_here = is_any(name, &HOP_BY_HOP)
             || nominated.contains(name.as_str())
             || is_any(name, unwanted)
             || is_misspelled(name);
@@ -147,10 +148,10 @@ pub fn remove_mirrors(headers: &mut HeaderMap) {
     }
 }
 
-/// True when a server could take the field for one of MCP's, which was judged only in its proper spelling.
+/// True when a server could take the field for one that was judged only in its proper spelling.
 fn is_misspelled(name: &HeaderName) -> bool {
     let Cow::Owned(plain) = spelled_plainly(name.as_str()) else { return false };
-    MCP_NAMES.iter().any(|known| is(&plain, known) && !is(name.as_str(), known))
+    JUDGED.iter().any(|known| is(&plain, known) && !is(name.as_str(), known))
 }
 
 fn is_any(name: &HeaderName, unwanted: &[&str]) -> bool {
@@ -285,6 +286,16 @@ mod tests {
         let mut legacy = proper;
         remove_mirrors(&mut legacy);
         assert_eq!(legacy, map(&[("mcp-protocol-version", "1"), ("mcp-later", "5")]));
+    }
+
+    #[test]
+    fn fields_that_say_how_to_read_a_body_pass_in_their_proper_spelling_only() {
+        let proper = map(&[("content-type", "application/json"), ("content-encoding", "identity")]);
+        assert_eq!(for_upstream(&proper), proper);
+        for name in ["content_type", "Content.Encoding", "transfer_encoding", "proxy_connection", "keep.alive"] {
+            assert!(for_upstream(&map(&[(name, "1")])).is_empty(), "{name}");
+            assert!(for_client(&map(&[(name, "1")])).is_empty(), "{name}");
+        }
     }
 
     #[test]

@@ -16,8 +16,8 @@ use crate::metrics::Metrics;
 use crate::ops::Ops;
 use crate::request::Handler;
 use crate::request::authenticate::Authenticator;
+use crate::request::budget::Budgets;
 use crate::request::forward::StreamEnds;
-use crate::request::receive::Budget;
 use crate::request::route::Routes;
 use crate::request::session::Sessions;
 
@@ -111,7 +111,7 @@ impl Gateway {
             trusted_proxies: config.listen.trusted_proxies,
             stream_ends: stream_ends.clone(),
             sessions: Arc::new(Sessions::new(&config.session_keys).map_err(|error| unusable(&error))?),
-            budget: Budget::new(config.listen.limits.buffered_bytes),
+            budgets: Budgets::new(&config.listen.limits),
             unrouted: metrics.route(None),
             metrics,
             tasks: tasks.clone(),

@@ -1,6 +1,6 @@
 //! What `check` says of a configuration that is good but worth a second look.
 
-use portcullis::config::{Config, Pattern, RouteConfig};
+use portcullis::config::{Config, Pattern, RouteConfig, is_loopback};
 use portcullis::policy::Policy;
 
 /// The methods that each era's clients begin with.
@@ -62,11 +62,13 @@ fn rules(route: &RouteConfig) -> Vec<String> {
         );
     }
     let rules = &route.policy.rules;
-    if let Some([catch_all, never, ..]) = policy.catch_all().and_then(|index| rules.get(index..)) {
-        found.push(format!(
-            "the rule on line {} matches everything: none after it is ever asked, from line {} on",
-            catch_all.line, never.line
-        ));
+    for (index, rule) in rules.iter().enumerate() {
+        if let Some(earlier) = policy.hidden_by(index).and_then(|earlier| rules.get(earlier)) {
+            found.push(format!(
+                "the rule on line {} is never asked: the one on line {} decides on all that it is about",
+                rule.line, earlier.line
+            ));
+        }
     }
     for rule in rules {
         let fits_nothing = |pattern: &&Pattern| !METHODS.iter().any(|method| pattern.fits(method));
@@ -78,16 +80,11 @@ fn rules(route: &RouteConfig) -> Vec<String> {
 }
 
 fn plain_text(route: &RouteConfig) -> Option<String> {
-    let url = &route.upstream.url;
-    let over_network = url.scheme_str() == Some("http") && !url.host().is_some_and(is_loopback);
+    let url = url::Url::parse(&route.upstream.url.to_string()).ok()?;
+    let over_network = url.scheme() == "http" && !is_loopback(&url);
     over_network.then(|| {
         "the upstream is reached in plain text over a network: who sits there reads everything and can go around the gateway; \
          put it on loopback or use https://"
             .to_owned()
     })
-}
-
-fn is_loopback(host: &str) -> bool {
-    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>();
-    address.map_or(host == "localhost", |address| address.is_loopback())
 }

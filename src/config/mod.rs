@@ -22,6 +22,7 @@ use ipnet::IpNet;
 
 use crate::names::{Issuer, RouteName, Scope, TenantId};
 pub use error::ConfigError;
+pub use parse::url::is_loopback;
 pub use policy::{Effect, Pattern, PolicyConfig, Rule};
 pub use profile::{ClaimPath, ClaimRules};
 use read::expand::Sources;
@@ -131,7 +132,7 @@ pub struct Limits {
     pub write_timeout: Duration,
     /// Size of a request body.
     pub body_bytes: u64,
-    /// What all bodies together may hold while they are judged or wait for an upstream.
+    /// What all bodies together may hold while they are judged or wait for an upstream; one caller a quarter of it.
     pub buffered_bytes: u64,
     /// A request body without progress, or under 1 KiB/s, for this long.
     pub body_timeout: Duration,

@@ -10,11 +10,12 @@ use crate::names::{ClientId, Scope, Subject, TenantId};
 pub struct PolicyConfig {
     /// What happens when no rule matches; must be written down as soon as there are rules.
     pub default: Effect,
-    /// A scope, and those that it grants as well. Transitive; without cycles.
+    /// A scope (RFC 6749 §3.3), and those that it grants as well. Transitive; without cycles.
     pub implies: Vec<(Scope, Vec<Scope>)>,
     /// The rules in their order.
     pub rules: Vec<Rule>,
-    /// False: the first challenge already asks for every scope that a rule can need, for clients that cannot ask for more later.
+    /// False: the first challenge already asks for every scope that a rule can need, for clients that cannot ask for more later
+    /// (MCP 2025-11-25, Step-Up Authorization Flow).
     pub step_up: bool,
 }
 
@@ -40,7 +41,7 @@ pub struct Rule {
     pub tools: Vec<Pattern>,
     /// Names of prompts.
     pub prompts: Vec<Pattern>,
-    /// URIs of resources.
+    /// URIs of resources (RFC 3986), compared as they are written.
     pub resources: Vec<Pattern>,
     /// All of these are needed.
     pub scopes: Vec<Scope>,
@@ -102,6 +103,7 @@ impl Selector {
             "resources/subscribe",
             "resources/unsubscribe",
             "resources/directory/read",
+            "skills/get",
             "completion/complete",
             "subscriptions/listen",
         ],

@@ -1,7 +1,7 @@
 //! From an issuer to the place of its keys: metadata documents (RFC 8414, OpenID Connect Discovery). Pure.
 
 use serde::Deserialize;
-use url::{Host, Url};
+use url::Url;
 
 use crate::names::Issuer;
 
@@ -75,16 +75,6 @@ pub(super) fn locations(issuer: &Issuer) -> Vec<Url> {
     paths.iter().map(at).collect()
 }
 
-/// True for hosts that cannot be anywhere but on this machine.
-pub(super) fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -141,17 +131,6 @@ mod tests {
             r#"{"issuer":"https://idp.test","jwks_uri":"/jwks"}"#,
         ] {
             assert_eq!(jwks_uri(bad.as_bytes(), &configured).unwrap_err().reason(), "issuer.metadata", "{bad}");
-        }
-    }
-
-    #[test]
-    fn loopback_is_this_machine_only() {
-        let loopback = |text: &str| is_loopback(&Url::parse(text).unwrap());
-        for yes in ["http://127.0.0.1:1/", "http://127.9.9.9/", "http://[::1]:80/", "http://LOCALHOST/"] {
-            assert!(loopback(yes), "{yes}");
-        }
-        for no in ["http://localhost.evil.test/", "http://10.0.0.1/", "http://[::ffff:10.0.0.1]/", "http://0.0.0.0/"] {
-            assert!(!loopback(no), "{no}");
         }
     }
 }

@@ -10,7 +10,7 @@ use url::Url;
 use super::discovery::{self, DiscoveryError};
 use super::jwks::{KeySet, KeySetError, Parsed};
 use super::pace;
-use crate::config::{IssuerConfig, KeyRules};
+use crate::config::{IssuerConfig, KeyRules, is_loopback};
 use crate::names::Issuer;
 use crate::trust::{self, TrustError, client_tls};
 
@@ -158,7 +158,7 @@ impl Source {
     fn permits(&self, url: &Url) -> bool {
         match url.scheme() {
             "https" => true,
-            "http" => self.insecure_http && discovery::is_loopback(url),
+            "http" => self.insecure_http && is_loopback(url),
             _ => false,
         }
     }

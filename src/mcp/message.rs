@@ -13,7 +13,8 @@ pub const MAX_TARGETS: usize = 256;
 /// Messages of one batch.
 pub const MAX_BATCH: usize = 100;
 
-/// A JSON-RPC id as it was written: a string with its quotes, or a number. Repeated byte for byte in answers.
+/// A JSON-RPC id as it was written: a string with its quotes, or a number; MCP allows no `null` (JSON-RPC 2.0 §4, §5). Repeated
+/// byte for byte in answers.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct RequestId(Box<str>);
 
@@ -35,7 +36,7 @@ impl fmt::Debug for RequestId {
     }
 }
 
-/// The two kinds of protocol revisions, decided per request (digest §4).
+/// The two kinds of protocol revisions, decided per request (MCP 2026-07-28).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Era {
     /// 2024-11-05 to 2025-11-25: a handshake, sessions, `GET` streams.
@@ -61,18 +62,18 @@ pub struct Message {
     pub id: Option<RequestId>,
     /// What it is.
     pub content: Content,
-    /// `params._meta["io.modelcontextprotocol/protocolVersion"]`.
+    /// `params._meta["io.modelcontextprotocol/protocolVersion"]` (MCP 2026-07-28).
     pub claim: Option<Box<str>>,
 }
 
 /// The three kinds of JSON-RPC messages.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Content {
-    /// Wants an answer. The message has an id.
+    /// Wants an answer. The message has an id (JSON-RPC 2.0 §4).
     Request(Operation),
-    /// Wants none. Judged like a request: a careless server may act on it all the same.
+    /// Wants none (JSON-RPC 2.0 §4.1). Judged like a request: a careless server may act on it all the same.
     Notification(Operation),
-    /// A client's answer to a request of the server (legacy eras).
+    /// A client's answer to a request of the server (JSON-RPC 2.0 §5; legacy eras).
     Response,
 }
 
@@ -127,23 +128,26 @@ const fn naming(method: &'static str, member: &'static str, kind: TargetKind, mi
 
 /// The methods whose params hold one name as a string. Two more are read by shape: `completion/complete` (`params.ref`) and
 /// `subscriptions/listen` (`params.notifications.resourceSubscriptions`).
-pub const NAMINGS: [Naming; 10] = [
+pub const NAMINGS: [Naming; 11] = [
     naming("tools/call", "name", TargetKind::Tool, true),
     naming("prompts/get", "name", TargetKind::Prompt, true),
     naming("resources/read", "uri", TargetKind::Resource, true),
     naming("resources/subscribe", "uri", TargetKind::Resource, false),
     naming("resources/unsubscribe", "uri", TargetKind::Resource, false),
-    // SEP-2640: a folder of resources.
-    naming("resources/directory/read", "uri", TargetKind::Resource, false),
+    naming(DIRECTORY_READ, "uri", TargetKind::Resource, false),
+    // SEP-2640: a skill is a resource too.
+    naming("skills/get", "uri", TargetKind::Resource, false),
     naming("tasks/get", "taskId", TargetKind::Task, true),
     naming("tasks/update", "taskId", TargetKind::Task, true),
     naming("tasks/cancel", "taskId", TargetKind::Task, true),
     naming("tasks/result", "taskId", TargetKind::Task, false),
 ];
 
-/// `completion/complete`: its `params.ref` names a prompt or a resource (template).
+/// Its `params.ref` names a prompt or a resource (template) (MCP, Completion).
 pub const COMPLETE: &str = "completion/complete";
-/// The modern stream of notifications.
+/// SEP-2640: what is in a folder of resources.
+pub const DIRECTORY_READ: &str = "resources/directory/read";
+/// The modern stream of notifications (MCP 2026-07-28).
 pub const LISTEN: &str = "subscriptions/listen";
 
 /// How a method names what it is about, when it does so by one member.

@@ -3,7 +3,7 @@
 /// What every other method is.
 const OTHER: &str = "other";
 
-const METHODS: [&str; 26] = [
+const METHODS: [&str; 28] = [
     "completion/complete",
     "initialize",
     "logging/setLevel",
@@ -22,6 +22,8 @@ const METHODS: [&str; 26] = [
     "resources/templates/list",
     "resources/unsubscribe",
     "server/discover",
+    "skills/get",
+    "skills/list",
     "subscriptions/listen",
     "tasks/cancel",
     "tasks/get",

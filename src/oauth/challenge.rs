@@ -33,11 +33,6 @@ impl Challenges {
         Self { resource, scope }
     }
 
-    /// What clients ask for at first, separated by blanks.
-    pub fn scope(&self) -> &str {
-        &self.scope
-    }
-
     /// The challenge without an error: no credentials were offered (RFC 6750 §3.1: no error code then).
     pub fn plain(&self, tenant: Option<&TenantId>) -> HeaderValue {
         bearer(&[("scope", &self.scope), ("resource_metadata", &self.resource.metadata_url(tenant))])

@@ -117,7 +117,7 @@ impl Ops {
         let readings = Readings {
             ready: Readiness::new(self).ready,
             issuers: issuers.collect(),
-            buffered_bytes: self.handler.budget.in_use(),
+            buffered_bytes: self.handler.budgets.in_use(),
             verified_tokens: self.handler.authenticator.verified_tokens(),
             certificate_expires: self.certificate_expires,
         };

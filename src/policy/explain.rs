@@ -1,6 +1,6 @@
 //! What `portcullis explain` and `portcullis check` ask of a policy, beyond what a request does.
 
-use crate::config::{ClaimPath, Effect, Pattern};
+use crate::config::{ClaimPath, Effect};
 use crate::names::Scope;
 use crate::token::Caller;
 
@@ -46,18 +46,15 @@ impl Policy {
         self.implications.implied(caller).cloned().collect()
     }
 
-    /// The first rule that decides on everything: those after it are never asked.
-    pub fn catch_all(&self) -> Option<usize> {
-        self.rules.iter().position(|rule| {
-            let any_method =
-                rule.config().methods.is_empty() || rule.config().methods.iter().any(Pattern::fits_everything);
-            any_method && !rule.selects_targets() && (!rule.config().deny || rule.denies_everybody())
-        })
+    /// The first rule that decides on all that this one is about, so that this one is never asked.
+    pub fn hidden_by(&self, rule: usize) -> Option<usize> {
+        let later = self.rules.get(rule)?;
+        self.rules.iter().take(rule).position(|earlier| earlier.covers(later))
     }
 
     /// Somebody could be allowed this method, when it names nothing.
     pub fn can_allow(&self, method: &str) -> bool {
-        let asked = Asked { method, target: None };
+        let asked = Asked { method, target: None, folded: false };
         for rule in self.rules.iter().filter(|rule| rule.is_about(asked)) {
             if !rule.config().deny || rule.denies_everybody() {
                 return !rule.config().deny;

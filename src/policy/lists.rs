@@ -22,13 +22,14 @@ impl Policy {
     /// text, with its expressions as they are written.
     pub fn shows(&self, caller: &Caller, list: ListKind, name: &str) -> bool {
         let (method, kind) = used_by(list);
-        let is_ambiguous = match list {
-            ListKind::Resources => uri::is_ambiguous(name),
-            ListKind::Templates => uri::is_ambiguous_template(name),
-            ListKind::Tools | ListKind::Prompts => false,
+        let decision = if self.guards_resources && kind == TargetKind::Resource {
+            let is_template = list == ListKind::Templates;
+            let is_ambiguous = if is_template { uri::is_ambiguous_template } else { uri::is_ambiguous };
+            self.asked_for_resource(caller, method, name, is_ambiguous)
+        } else {
+            self.first_match(caller, Asked { method, target: Some((kind, name)), folded: false })
         };
-        let refused = self.guards_resources && is_ambiguous;
-        !refused && self.first_match(caller, Asked { method, target: Some((kind, name)) }).verdict == Verdict::Allowed
+        decision.verdict == Verdict::Allowed
     }
 
     /// Some rule could hide an entry of this list from somebody. False only where it is sure that none can.

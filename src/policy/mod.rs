@@ -55,11 +55,12 @@ pub struct Decision {
 pub enum Verdict {
     /// The caller may.
     Allowed,
-    /// A new token with these scopes (all that the operation needs, the route's among them) may.
+    /// A new token with these scopes (all that the operation needs, the route's among them) may: `insufficient_scope`
+    /// (RFC 6750 §3.1).
     Scopes(Arc<str>),
     /// No token of this caller may.
     Denied,
-    /// A resource's URI that servers could read as another one (dot segments, escapes): refused where rules name resources.
+    /// A resource's URI that servers could read as another one (RFC 3986 §6.2): refused where rules name resources.
     Ambiguous,
 }
 
@@ -106,20 +107,39 @@ impl Policy {
     pub fn decide(&self, caller: &Caller, operation: &Operation) -> Decision {
         let asked = |target: &Target| self.asked(caller, &operation.method, target);
         match operation.targets.as_slice() {
-            [] => self.first_match(caller, Asked { method: &operation.method, target: None }),
+            [] => self.first_match(caller, Asked { method: &operation.method, target: None, folded: false }),
             [target] => asked(target),
             targets => self.together(targets.iter().map(asked)),
         }
     }
 
-    /// One target. What it would match under another reading is not known, so no rule is asked about an ambiguous one.
     fn asked(&self, caller: &Caller, method: &str, target: &Target) -> Decision {
-        // `completion/complete` names resources by their template.
-        let is_ambiguous = if method == COMPLETE { uri::is_ambiguous_template } else { uri::is_ambiguous };
-        if self.guards_resources && target.kind == TargetKind::Resource && is_ambiguous(&target.name) {
-            return Decision { verdict: Verdict::Ambiguous, rule: None, cost: NonZeroU32::MIN };
+        if self.guards_resources && target.kind == TargetKind::Resource {
+            // `completion/complete` names resources by their template.
+            let is_ambiguous = if method == COMPLETE { uri::is_ambiguous_template } else { uri::is_ambiguous };
+            return self.asked_for_resource(caller, method, &target.name, is_ambiguous);
         }
-        self.first_match(caller, Asked { method, target: Some((target.kind, &target.name)) })
+        self.first_match(caller, Asked { method, target: Some((target.kind, &target.name)), folded: false })
+    }
+
+    /// What an ambiguous URI would match under another reading is not known, so no rule is asked about it; and where decoding
+    /// and case make the difference between two rules, neither decides.
+    fn asked_for_resource(
+        &self,
+        caller: &Caller,
+        method: &str,
+        name: &str,
+        is_ambiguous: impl Fn(&str) -> bool,
+    ) -> Decision {
+        let ambiguous = Decision { verdict: Verdict::Ambiguous, rule: None, cost: NonZeroU32::MIN };
+        if is_ambiguous(name) {
+            return ambiguous;
+        }
+        let asked = |name, folded| {
+            self.first_match(caller, Asked { method, target: Some((TargetKind::Resource, name)), folded })
+        };
+        let decision = asked(name, false);
+        if asked(&uri::folded(name), true).rule == decision.rule { decision } else { ambiguous }
     }
 
     fn first_match(&self, caller: &Caller, asked: Asked<'_>) -> Decision {

@@ -7,14 +7,16 @@ use crate::mcp::message::TargetKind;
 use crate::names::Scope;
 use crate::token::Caller;
 
-use super::Verdict;
 use super::scopes::{Implications, Needs};
+use super::{Verdict, uri};
 
 /// What a rule is asked about: a method, and one thing that the operation names.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Asked<'a> {
     pub(super) method: &'a str,
     pub(super) target: Option<(TargetKind, &'a str)>,
+    /// The target is a resource read without regard to escapes and case.
+    pub(super) folded: bool,
 }
 
 /// A rule with its scopes resolved.
@@ -22,11 +24,14 @@ pub(super) struct Asked<'a> {
 pub(super) struct Compiled {
     rule: Rule,
     needs: Needs,
+    /// The patterns of resources as [`uri::folded`] reads them.
+    folded: Vec<Pattern>,
 }
 
 impl Compiled {
     pub(super) fn new(rule: &Rule, of_route: &[Scope], implications: &Implications) -> Self {
-        Self { rule: rule.clone(), needs: Needs::new(of_route, &rule.scopes, implications) }
+        let folded = rule.resources.iter().map(|pattern| Pattern(uri::folded(&pattern.0).into()));
+        Self { rule: rule.clone(), needs: Needs::new(of_route, &rule.scopes, implications), folded: folded.collect() }
     }
 
     /// True for the rule that decides, if none before it did.
@@ -43,12 +48,13 @@ impl Compiled {
     }
 
     /// The method and what it names are among those that the rule selects.
-    pub(super) fn is_about(&self, Asked { method, target }: Asked<'_>) -> bool {
+    pub(super) fn is_about(&self, Asked { method, target, folded }: Asked<'_>) -> bool {
         if !self.is_about_method(method) {
             return false;
         }
         match target {
             _ if !self.selects_targets() => true,
+            Some((_, name)) if folded => self.folded.iter().any(|pattern| pattern.fits(name)),
             Some((kind, name)) => self.patterns(kind).iter().any(|pattern| pattern.fits(name)),
             None => false,
         }
@@ -61,6 +67,19 @@ impl Compiled {
     /// True when only operations that name a tool, prompt or resource can match.
     pub(super) fn selects_targets(&self) -> bool {
         !(self.rule.tools.is_empty() && self.rule.prompts.is_empty() && self.rule.resources.is_empty())
+    }
+
+    /// True when nothing that another rule is about gets past this one, whoever asks.
+    pub(super) fn covers(&self, later: &Self) -> bool {
+        let any_method = self.rule.methods.is_empty() || self.rule.methods.iter().any(Pattern::fits_everything);
+        let of_methods = || !later.rule.methods.is_empty() && fit_all(&self.rule.methods, &later.rule.methods);
+        let of_targets = || {
+            let kinds = [TargetKind::Tool, TargetKind::Prompt, TargetKind::Resource];
+            later.selects_targets() && kinds.into_iter().all(|kind| fit_all(self.patterns(kind), later.patterns(kind)))
+        };
+        (!self.rule.deny || self.denies_everybody())
+            && (any_method || of_methods())
+            && (!self.selects_targets() || of_targets())
     }
 
     /// Nothing selects tasks: their ids are made by servers, and rules for `tasks/*` go by method.
@@ -119,6 +138,11 @@ impl Compiled {
     pub(super) fn config(&self) -> &Rule {
         &self.rule
     }
+}
+
+/// Whatever fits one of `theirs` fits one of `ours`: only our stars fit the stars that stand in their texts.
+fn fit_all(ours: &[Pattern], theirs: &[Pattern]) -> bool {
+    theirs.iter().all(|their| ours.iter().any(|our| our.fits(&their.0)))
 }
 
 /// One of the texts of a claim is one of those that the rule names.

@@ -1,8 +1,8 @@
 //! Resource URIs that have more than one reading. A rule that says `file:///etc/*` is worth nothing if the server takes
 //! `file:///x/../etc/passwd`, or `FILE:///etc/passwd`, for the same thing (RFC 3986 §6.2, the URL standard's parser).
 //!
-//! What stays: blanks and text beyond ASCII inside, queries, fragments, escapes of reserved and other characters. They are part of
-//! the text that rules compare.
+//! What stays: blanks and text beyond ASCII inside, queries, fragments, escapes of reserved and other characters, capitals. They
+//! are part of the text that rules compare, as long as the same rule decides without regard to escapes and case ([`folded`]).
 
 use std::borrow::Cow;
 use std::net::Ipv4Addr;
@@ -50,6 +50,15 @@ pub(super) fn without_expressions(template: &str) -> Cow<'_, str> {
     if plain.is_empty() { Cow::Borrowed(rest) } else { plain + rest }
 }
 
+/// What a server reads that decodes escapes and does not tell upper from lower case: a URI that another rule decides on when it
+/// is read so has two readings too. Copies only what has escapes or capitals.
+pub(super) fn folded(text: &str) -> Cow<'_, str> {
+    if !text.contains('%') && !text.contains(char::is_uppercase) {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned(percent_decode_str(text).decode_utf8_lossy().to_lowercase())
+}
+
 /// Scheme and what follows its colon; an empty scheme where there is none (RFC 3986 §3.1).
 fn scheme(uri: &str) -> (&str, &str) {
     let may_stand = |b: u8| b.is_ascii_alphanumeric() || b"+-.".contains(&b);
@@ -85,8 +94,7 @@ fn has_odd_escapes(uri: &str) -> bool {
 }
 
 fn is_odd_authority(scheme: &str, authority: Option<&str>) -> bool {
-    let has_upper_case = |text: &str| text.bytes().any(|b| b.is_ascii_uppercase());
-    if has_upper_case(scheme) || authority.is_some_and(has_upper_case) {
+    if scheme.bytes().any(|b| b.is_ascii_uppercase()) {
         return true;
     }
     if let Some((_, port)) = SPECIAL.iter().find(|(special, _)| *special == scheme) {

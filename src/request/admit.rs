@@ -68,7 +68,7 @@ pub(crate) struct RateFields {
 }
 
 impl RateFields {
-    /// Appends to what an upstream says of its own limits; never replaces it (digest §9).
+    /// Appends to what an upstream says of its own limits; never replaces it.
     pub(crate) fn write(&self, headers: &mut HeaderMap) {
         let state = |(name, left, wait): &(Arc<str>, u32, Option<Duration>)| match wait {
             Some(wait) => format!("\"{name}\";r={left};t={}", whole_seconds(*wait)),
@@ -214,7 +214,7 @@ fn name_of(per: &[LimitKey]) -> String {
 struct KeyHasher(RandomState);
 
 impl KeyHasher {
-    /// Verified facts, and the tool that is called; never what a request says of itself (digest §9).
+    /// Verified facts, and the tool that is called; never what a request says of itself.
     fn key(&self, per: &[LimitKey], identity: &Identity, tool: Option<&str>) -> u64 {
         let mut hasher = self.0.build_hasher();
         for key in per {

@@ -6,13 +6,12 @@ use std::time::{Duration, Instant};
 
 use http::{Method, Request, Response, StatusCode, Uri};
 
-use crate::mcp::{Era, Message, Operation};
+use crate::mcp::{Era, Operation};
 use crate::metrics::{Ended, Open, RouteSeries};
 use crate::names::RouteName;
 use crate::token::Identity;
 
 use super::body::ReplyBody;
-use super::inspect::Asked;
 use super::provenance::Peer;
 use super::reject::Rejection;
 use super::relay::RelayError;
@@ -38,7 +37,7 @@ struct Record {
     uri: Uri,
     route: Option<RouteName>,
     identity: Option<Arc<Identity>>,
-    asked: Option<Operation>,
+    asked: Option<Told>,
     era: Option<Era>,
     rule: Option<usize>,
     rejection: Option<Rejection>,
@@ -51,6 +50,20 @@ struct Record {
     is_event_stream: bool,
     sent: u64,
     end: End,
+}
+
+/// What is told of an operation: no more than that is kept, for an open stream keeps its record.
+#[derive(Debug)]
+struct Told {
+    method: Box<str>,
+    name: Option<Box<str>>,
+}
+
+impl From<&Operation> for Told {
+    fn from(operation: &Operation) -> Self {
+        let name = operation.targets.first().map(|target| clip(&target.name).into());
+        Self { method: clip(&operation.method).into(), name }
+    }
 }
 
 /// How it ended when it was not refused.
@@ -109,14 +122,14 @@ impl Audit {
         self.0.identity = Some(Arc::clone(identity));
     }
 
-    /// What is asked for; of a batch, the first of it.
-    pub(crate) fn asked(&mut self, asked: &Asked) {
-        self.0.era = Some(asked.era());
-        self.0.asked = asked.messages().iter().find_map(Message::operation).cloned();
+    /// The era that head and body agree on.
+    pub(crate) fn era(&mut self, era: Era) {
+        self.0.era = Some(era);
     }
 
-    /// The rule that decided, by its line in the configuration.
-    pub(crate) fn decided(&mut self, rule: Option<usize>) {
+    /// What is asked for, and the rule that decided on it, by its line in the configuration.
+    pub(crate) fn decided(&mut self, operation: &Operation, rule: Option<usize>) {
+        self.0.asked = Some(Told::from(operation));
         self.0.rule = rule;
     }
 
@@ -209,8 +222,8 @@ impl Drop for Audit {
             tenant = identity.and_then(|identity| identity.tenant()).map(|tenant| clip(tenant.as_str())),
             jti = identity.and_then(|identity| identity.token_id()).map(clip),
             era = record.era.map(Era::as_str),
-            mcp_method = record.asked.as_ref().map(|asked| clip(&asked.method)),
-            mcp_name = record.asked.as_ref().and_then(|asked| asked.targets.first()).map(|target| clip(&target.name)),
+            mcp_method = record.asked.as_ref().map(|asked| &*asked.method),
+            mcp_name = record.asked.as_ref().and_then(|asked| asked.name.as_deref()),
             rule = record.rule,
             sent_bytes = record.sent,
             upstream_ms = record.upstream.map(millis),
@@ -245,6 +258,15 @@ fn clip(text: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::mcp::{Target, TargetKind};
+
+    #[test]
+    fn no_more_is_kept_of_an_operation_than_is_told() {
+        let target = |name: &str| Target { kind: TargetKind::Resource, name: name.into() };
+        let targets = (0..256).map(|_| target(&"é".repeat(2048))).collect();
+        let told = Told::from(&Operation { method: "subscriptions/listen".into(), targets });
+        assert_eq!((&*told.method, told.name.as_deref()), ("subscriptions/listen", Some(&*"é".repeat(128))));
+    }
 
     #[test]
     fn long_texts_are_clipped_between_characters() {

@@ -32,7 +32,7 @@ pub(crate) struct Permit {
     asked: Asked,
 }
 
-/// Digest §1 step 6: what the claims alone decide, before anything is charged.
+/// What the claims alone decide, before anything is charged.
 pub(crate) fn entitle(identity: Arc<Identity>, route: &Route) -> Result<Entitled, Rejection> {
     if route.policy.entitles(&identity) {
         return Ok(Entitled { identity });
@@ -40,7 +40,8 @@ pub(crate) fn entitle(identity: Arc<Identity>, route: &Route) -> Result<Entitled
     Err(Rejection::Scope(Arc::clone(route.policy.scopes())))
 }
 
-/// Digest §1 step 10: decides on every message by itself; one refusal refuses them all. `id` becomes that of the refused one.
+/// Decides on every message by itself; one refusal refuses them all. `id` becomes that of the refused one; the record names
+/// this one, or the first when all may pass.
 pub(crate) fn authorize(
     admission: Admission,
     session: Session,
@@ -49,15 +50,20 @@ pub(crate) fn authorize(
     (id, rates, audit): (&mut Option<RequestId>, &mut RateFields, &mut Audit),
 ) -> Result<Permit, Rejection> {
     let mut charge = Charge::default();
+    let mut is_first = true;
     for message in asked.messages() {
         let Some(operation) = message.operation() else {
             charge.add(NonZeroU32::MIN, None);
             continue;
         };
         let decision = route.policy.decide(admission.identity(), operation);
-        audit.decided(decision.rule.and_then(|rule| route.config.policy.rules.get(rule)).map(|rule| rule.line));
         route.series.decided(&operation.method, counted(&decision.verdict));
-        refuse(decision.verdict, operation).inspect_err(|_| id.clone_from(&message.id))?;
+        let outcome = refuse(decision.verdict, operation).inspect_err(|_| id.clone_from(&message.id));
+        if outcome.is_err() || std::mem::take(&mut is_first) {
+            let rule = decision.rule.and_then(|rule| route.config.policy.rules.get(rule));
+            audit.decided(operation, rule.map(|rule| rule.line));
+        }
+        outcome?;
         charge.add(decision.cost, called_tool(operation));
     }
     route.limits.charge_operations(&admission, &charge, rates)?;
@@ -113,12 +119,17 @@ impl Permit {
         self.asked.take_body()
     }
 
-    /// The answer may hold a list that the route's policy shortens. Streams that only listen may bring any answer again.
+    /// The answer may hold a list that the route's policy shortens. Streams that only listen may bring any answer again; and where
+    /// there is a session, servers know an answer's stream by the request's id alone: a client that uses an id twice at a time gets
+    /// the answer to one request on the stream of the other.
     pub(crate) fn expects_lists(&self, policy: &Policy) -> bool {
-        if self.asked.messages().is_empty() {
+        let messages = self.asked.messages();
+        let is_request = |message: &Message| matches!(message.content, Content::Request(_));
+        let in_session = matches!(self.session, Session::Header(_)) && messages.iter().any(is_request);
+        if messages.is_empty() || in_session {
             return ListKind::ALL.into_iter().any(|kind| policy.can_hide(kind));
         }
-        let methods = self.asked.messages().iter().filter_map(Message::operation).map(|operation| &*operation.method);
+        let methods = messages.iter().filter_map(Message::operation).map(|operation| &*operation.method);
         methods.filter_map(ListKind::of_method).any(|kind| policy.can_hide(kind))
     }
 

@@ -3,45 +3,41 @@
 //! It carries the request's [`Audit`]: the record is written when the body has ended, however it ended.
 
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
-use super::admit::Admission;
 use super::audit::Audit;
-use super::receive::Held;
 use super::relay::{Relay, RelayError};
+
+/// Longer frames are cut: the server's library takes a whole one whether the client reads or not.
+const MAX_FRAME_BYTES: usize = 64 * 1024;
 
 /// The body of every response.
 #[derive(Debug)]
 pub(crate) struct ReplyBody {
     kind: Kind,
+    /// What comes next.
+    rest: Bytes,
     audit: Option<Audit>,
-    /// Held until a whole text is gone.
-    _held: Option<(Admission, Held)>,
 }
 
 #[derive(Debug)]
 enum Kind {
-    Fixed(Bytes),
+    Fixed,
     Upstream(Box<Relay>),
 }
 
 impl ReplyBody {
     /// A whole text.
     pub(crate) fn fixed(bytes: impl Into<Bytes>) -> Self {
-        Self { kind: Kind::Fixed(bytes.into()), audit: None, _held: None }
-    }
-
-    /// A whole text of the upstream, and what it takes until it is gone.
-    pub(crate) fn whole(bytes: Bytes, held: (Admission, Held)) -> Self {
-        Self { kind: Kind::Fixed(bytes), audit: None, _held: Some(held) }
+        Self { kind: Kind::Fixed, rest: bytes.into(), audit: None }
     }
 
     /// The upstream's body.
     pub(crate) fn upstream(relay: Relay) -> Self {
-        Self { kind: Kind::Upstream(Box::new(relay)), audit: None, _held: None }
+        Self { kind: Kind::Upstream(Box::new(relay)), rest: Bytes::new(), audit: None }
     }
 
     /// It brings events for as long as they come.
@@ -61,32 +57,41 @@ impl Body for ReplyBody {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, RelayError>>> {
         let this = &mut *self;
-        let polled = match &mut this.kind {
-            Kind::Fixed(bytes) if bytes.is_empty() => Poll::Ready(None),
-            Kind::Fixed(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
-            Kind::Upstream(relay) => relay.poll_frame(cx),
-        };
-        if let (Some(audit), Poll::Ready(frame)) = (&mut this.audit, &polled) {
-            match frame {
-                Some(Ok(frame)) => audit.sent(frame.data_ref().map_or(0, Bytes::len)),
-                Some(Err(error)) => audit.broken(*error),
+        if let (Kind::Upstream(relay), true) = (&mut this.kind, this.rest.is_empty()) {
+            match ready!(relay.poll_data(cx)) {
+                Some(Ok(data)) => this.rest = data,
+                Some(Err(error)) => {
+                    if let Some(audit) = &mut this.audit {
+                        audit.broken(error);
+                    }
+                    return Poll::Ready(Some(Err(error)));
+                }
                 None => {}
             }
         }
-        polled
+        let frame = this.rest.split_to(this.rest.len().min(MAX_FRAME_BYTES));
+        if frame.is_empty() {
+            return Poll::Ready(None);
+        }
+        if let Some(audit) = &mut this.audit {
+            audit.sent(frame.len());
+        }
+        Poll::Ready(Some(Ok(Frame::data(frame))))
     }
 
     fn is_end_stream(&self) -> bool {
-        match &self.kind {
-            Kind::Fixed(bytes) => bytes.is_empty(),
+        let is_last = match &self.kind {
+            Kind::Fixed => true,
             Kind::Upstream(relay) => relay.is_end_stream(),
-        }
+        };
+        is_last && self.rest.is_empty()
     }
 
     fn size_hint(&self) -> SizeHint {
+        let rest = self.rest.len() as u64;
         match &self.kind {
-            Kind::Fixed(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            Kind::Upstream(relay) => relay.size_hint(),
+            Kind::Fixed => SizeHint::with_exact(rest),
+            Kind::Upstream(relay) => relay.size_hint(rest),
         }
     }
 }
@@ -96,7 +101,7 @@ impl Drop for ReplyBody {
         let (Some(audit), Kind::Upstream(relay)) = (&mut self.audit, &self.kind) else { return };
         if relay.is_expired() {
             audit.expired();
-        } else if !relay.is_finished() {
+        } else if !relay.is_finished() || !self.rest.is_empty() {
             audit.client_gone();
         }
     }

@@ -7,7 +7,7 @@ use http::{Method, Response, StatusCode};
 use super::body::ReplyBody;
 use super::reject::Rejection;
 
-/// What MCP clients send (digest §6); requested `Mcp-Param-*` are added.
+/// What MCP clients send; requested `Mcp-Param-*` are added.
 const ALLOWED_HEADERS: &str = "authorization, content-type, accept, mcp-protocol-version, mcp-session-id, last-event-id, \
                                mcp-method, mcp-name, dpop, traceparent, tracestate";
 /// What MCP clients must be able to read.

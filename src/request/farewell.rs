@@ -13,7 +13,7 @@ pub(crate) struct Farewell {
 }
 
 impl Farewell {
-    /// To the `subscriptions/listen` request with this id (MCP 2026-07-28; digest §4).
+    /// To the `subscriptions/listen` request with this id (MCP 2026-07-28).
     pub(crate) fn new(id: &RequestId) -> Self {
         let id = id.as_json();
         let meta = format!(r#"{{"io.modelcontextprotocol/subscriptionId":{id}}}"#);

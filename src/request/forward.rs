@@ -20,11 +20,11 @@ use crate::trust::{self, TrustError};
 use super::audit::Audit;
 use super::authorize::Permit;
 use super::body::ReplyBody;
+use super::budget::Budget;
 use super::connect::{ConnectTimedOut, TimedConnector};
 use super::edit::{Unread, Watch};
 use super::outgoing::outgoing;
 use super::provenance::Provenance;
-use super::receive::Budget;
 use super::reject::{Rejection, UpstreamFailure};
 use super::returning::Returning;
 use super::route::Route;
@@ -179,7 +179,7 @@ pub(crate) async fn forward(
     returning.answer(response, treatment).await
 }
 
-/// Answers that are about the gateway, not for the client (digest §7).
+/// Answers that are about the gateway, not for the client.
 fn refuse_unusable(status: StatusCode, audit: &mut Audit) -> Result<(), Rejection> {
     let failure = match status {
         StatusCode::UNAUTHORIZED | StatusCode::PROXY_AUTHENTICATION_REQUIRED => UpstreamFailure::Unauthorized,

@@ -5,10 +5,12 @@ use http::{HeaderMap, Method, header};
 use hyper::body::Incoming;
 
 use crate::config::Limits;
+use crate::mcp::message::MAX_TARGETS;
 use crate::mcp::reader::{Body, Fault, Reader, Unreadable};
 use crate::mcp::{Era, Message, RequestId, mirror};
 
-use super::receive::{Budget, Received, receive};
+use super::budget::Budget;
+use super::receive::{Received, receive};
 use super::reject::Rejection;
 
 /// The one revision whose clients may send arrays of messages.
@@ -91,17 +93,22 @@ pub(crate) async fn inspect(
     Ok(asked)
 }
 
-/// Digest §4: head and body must agree; arrays are of one legacy revision only.
+/// MCP 2026-07-28: head and body must agree; arrays are of one legacy revision only.
 fn era(headers: &HeaderMap, body: Option<&Body>) -> Result<Era, Rejection> {
-    let check = |message| mirror::check(headers, message).map_err(|_| Rejection::Mirror);
     match body {
         None => Ok(Era::Legacy),
-        Some(Body::One(message)) => check(message),
+        Some(Body::One(message)) => Ok(mirror::check(headers, message)?),
         Some(Body::Batch(messages)) => {
             let says_version =
                 |version: &header::HeaderValue| version.as_bytes().trim_ascii() == BATCH_VERSION.as_bytes();
             let fits = headers.get(mirror::PROTOCOL_VERSION).is_none_or(says_version);
-            let eras: Vec<Era> = messages.iter().map(check).collect::<Result<_, _>>()?;
+            // As many things as one message may name, in all: rules are asked about each.
+            let named = messages.iter().filter_map(Message::operation).map(|operation| operation.targets.len());
+            if named.sum::<usize>() > MAX_TARGETS {
+                return Err(Rejection::Body(Fault::Bounds));
+            }
+            let eras: Vec<Era> =
+                messages.iter().map(|message| mirror::check(headers, message)).collect::<Result<_, _>>()?;
             let legacy = fits && !eras.contains(&Era::Modern);
             legacy.then_some(Era::Legacy).ok_or(Rejection::Body(Fault::Batch))
         }

@@ -5,6 +5,7 @@ mod audit;
 pub(crate) mod authenticate;
 mod authorize;
 pub(crate) mod body;
+pub(crate) mod budget;
 mod connect;
 mod cors;
 pub(crate) mod counted;
@@ -17,7 +18,7 @@ mod gcra;
 mod inspect;
 mod outgoing;
 pub(crate) mod provenance;
-pub(crate) mod receive;
+mod receive;
 pub(crate) mod reject;
 mod relay;
 mod returning;
@@ -49,10 +50,10 @@ use admit::RateFields;
 use audit::Audit;
 use authenticate::Authenticator;
 use body::ReplyBody;
+use budget::Budgets;
 use forward::{StreamEnds, Surroundings};
 use inspect::Reading;
 use provenance::{Peer, Provenance, provenance};
-use receive::Budget;
 use reject::{Asker, Fault, Rejection};
 use route::{Found, Route, Routes};
 use session::Sessions;
@@ -66,7 +67,7 @@ pub(crate) struct Handler {
     pub(crate) trusted_proxies: Vec<IpNet>,
     pub(crate) stream_ends: StreamEnds,
     pub(crate) sessions: Arc<Sessions>,
-    pub(crate) budget: Budget,
+    pub(crate) budgets: Budgets,
     pub(crate) metrics: Arc<Metrics>,
     /// Of what is addressed to no route.
     pub(crate) unrouted: Arc<RouteSeries>,
@@ -156,14 +157,15 @@ impl Handler {
         let route = Arc::clone(&context.route);
         let identity = self.authenticate(context, parts).await?;
         audit.identity(&identity);
-        reject::allowed_on_route(&parts.method, mirror::era_of_head(&parts.headers).map_err(|_| Rejection::Mirror)?)?;
+        reject::allowed_on_route(&parts.method, mirror::era_of_head(&parts.headers)?)?;
         let entitled = authorize::entitle(identity, &route)?;
         let admission = route.limits.admit(entitled, &mut context.rates)?;
         let session = self.sessions.claim(&route, admission.identity(), parts, audit)?;
         context.inspected = true;
-        let reading = Reading { limits: &self.limits, budget: &self.budget, batches: route.config.batches };
+        let budget = self.budgets.of(admission.identity());
+        let reading = Reading { limits: &self.limits, budget: &budget, batches: route.config.batches };
         let asked = inspect::inspect(parts, body, reading, &mut context.id).await?;
-        audit.asked(&asked);
+        audit.era(asked.era());
         let telling = (&mut context.id, &mut context.rates, &mut *audit);
         let permit = authorize::authorize(admission, session, asked, &route, telling)?;
         if is_loop(&parts.headers) {
@@ -173,7 +175,7 @@ impl Handler {
             provenance: &context.provenance,
             ending: &self.stream_ends,
             sessions: &self.sessions,
-            budget: &self.budget,
+            budget: &budget,
         };
         forward::forward(&route, permit, parts, around, audit).await
     }

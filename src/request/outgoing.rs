@@ -1,4 +1,4 @@
-//! The head that goes upstream: what may pass of the client's, then what the gateway states (digest §7, in its order).
+//! The head that goes upstream: what may pass of the client's, then what the gateway states.
 
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Request, Version, request::Parts};

@@ -3,59 +3,23 @@
 //! It is read while it arrives and goes upstream as the pieces that came, byte for byte; nothing goes upstream before all of
 //! it was judged.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http_body::{Body as _, Frame};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
 use crate::config::Limits;
 
+use super::budget::{Budget, Held};
 use super::reject::Rejection;
 
 /// A body slower than this for a whole `body_timeout` is cut off (R.U.D.Y., threat D4).
 const MIN_BYTES_PER_SECOND: u64 = 1024;
 /// Smaller pieces are joined: a body of single bytes must not cost a slice each.
 const SMALL_PIECE: usize = 4 * 1024;
-
-/// What all bodies that wait to be judged, or to be taken by an upstream, may hold together (threat D23).
-#[derive(Debug, Clone)]
-pub(crate) struct Budget {
-    bytes: usize,
-    free: Arc<Semaphore>,
-}
-
-/// A part of the budget, free again when dropped.
-#[derive(Debug, Default)]
-pub(crate) struct Held(Option<OwnedSemaphorePermit>);
-
-impl Budget {
-    /// So many bytes.
-    pub(crate) fn new(bytes: u64) -> Self {
-        let bytes = usize::try_from(bytes).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS);
-        Self { bytes, free: Arc::new(Semaphore::new(bytes)) }
-    }
-
-    /// What is held at the moment.
-    pub(crate) fn in_use(&self) -> usize {
-        self.bytes.saturating_sub(self.free.available_permits())
-    }
-
-    /// Adds to what is held.
-    pub(crate) fn hold(&self, bytes: usize, held: &mut Held) -> Result<(), Rejection> {
-        let permits = u32::try_from(bytes).unwrap_or(u32::MAX);
-        let more = Arc::clone(&self.free).try_acquire_many_owned(permits).map_err(|_| Rejection::Memory)?;
-        match &mut held.0 {
-            Some(permit) => permit.merge(more),
-            none => *none = Some(more),
-        }
-        Ok(())
-    }
-}
 
 /// A whole body, in the pieces that came.
 #[derive(Debug, Default)]

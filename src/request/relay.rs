@@ -8,7 +8,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body::{Body, Frame, SizeHint};
+use http_body::{Body, SizeHint};
 use hyper::body::Incoming;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, Sleep};
@@ -146,21 +146,24 @@ impl Relay {
         self.finished || self.is_over || (self.editor.is_none() && self.incoming.is_end_stream())
     }
 
-    pub(crate) fn size_hint(&self) -> SizeHint {
+    /// Of what is still to come; `before` have come and not gone on.
+    pub(crate) fn size_hint(&self, before: u64) -> SizeHint {
         let says_farewell = self.end.as_ref().is_some_and(StreamEnd::says_farewell);
-        if self.editor.is_some() || says_farewell { SizeHint::default() } else { self.incoming.size_hint() }
+        let exact = self.incoming.size_hint().exact().filter(|_| self.editor.is_none() && !says_farewell);
+        exact.map_or_else(SizeHint::default, |rest| SizeHint::with_exact(rest.saturating_add(before)))
     }
 
-    pub(crate) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, RelayError>>> {
+    /// The next data, never empty.
+    pub(crate) fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, RelayError>>> {
         if self.finished {
             return Poll::Ready(None);
         }
-        let polled = ready!(self.poll_data(cx));
+        let polled = ready!(self.poll_next(cx));
         self.finished = !matches!(polled, Some(Ok(_))) || self.is_end_stream();
-        Poll::Ready(polled.map(|data| data.map(Frame::data)))
+        Poll::Ready(polled)
     }
 
-    fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, RelayError>>> {
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, RelayError>>> {
         if let Some(end) = &mut self.end {
             end.expired = end.token_expires.as_mut().poll(cx).is_ready();
             if end.expired || end.stopping.as_mut().poll(cx).is_ready() {

@@ -14,10 +14,10 @@ use crate::token::Identity;
 
 use super::authorize::Permit;
 use super::body::ReplyBody;
+use super::budget::{Budget, keeping};
 use super::edit::{Editor, Eyes, Treatment, brings_events, forget_bytes, says_all_by_its_head, whole};
 use super::farewell::Farewell;
 use super::inspect::is_coded;
-use super::receive::Budget;
 use super::reject::{Rejection, UpstreamFailure};
 use super::relay::{Pace, Relay, StreamEnd};
 use super::route::Route;
@@ -91,7 +91,7 @@ impl Returning<'_> {
                 if read.is_changed {
                     forget_bytes(headers);
                 }
-                Ok(ReplyBody::whole(read.bytes, (self.permit.into_admission(), read.held)))
+                Ok(ReplyBody::fixed(keeping(read.bytes, (self.permit.into_admission(), read.held))))
             }
             Err(Rejection::Upstream(UpstreamFailure::List)) if says_all_by_its_head(status) => {
                 Ok(without_body(headers))

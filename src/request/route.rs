@@ -73,7 +73,7 @@ impl Routes {
         Ok(Self { routes: routes.collect::<Result<_, _>>()?, issuers })
     }
 
-    /// Digest §1 steps 2 and 3. Nothing is decoded, nothing folded but the host's case.
+    /// By authority, then by path. Nothing is decoded, nothing folded but the host's case.
     pub(crate) fn find(&self, peer: &Peer, request: &Parts) -> Result<Found, Rejection> {
         if request.method == Method::CONNECT {
             return Err(Rejection::Method { allow: super::reject::ALLOW }); // never a forward proxy (threats P7, 27)
@@ -104,7 +104,7 @@ impl Routes {
         let (host, port) = split_authority(authority).ok_or(Rejection::Http(Fault::Host))?;
         let host = host.to_ascii_lowercase();
         let served_here = |route: &&Arc<Route>| {
-            // Digest §8: TLS server name and authority must select the same routes.
+            // RFC 9110 §7.4: TLS server name and authority must select the same routes.
             peer.server_name.as_ref().is_none_or(|name| route.authorities.iter().any(|a| a.matches_server_name(name)))
         };
         let addressed: Vec<_> = self

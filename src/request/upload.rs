@@ -11,7 +11,8 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use tokio::sync::Notify;
 
-use super::receive::{Held, Received};
+use super::budget::Held;
+use super::receive::Received;
 
 /// How far the upstream's connection has taken the body, for the forwarder.
 #[derive(Debug, Default)]

@@ -1,3 +1,5 @@
+//! What was sealed opens for its owner, in its place, under its key, and for nobody else.
+
 use std::collections::HashSet;
 
 use proptest::prelude::*;

@@ -39,7 +39,7 @@ fn strings(value: &Value) -> Option<Vec<&str>> {
 
 /// Equal byte for byte, or but for the case of scheme and host, a default port, and an empty path for `/`.
 ///
-/// Nothing else is folded: no trailing slash, no percent escape, no path case (digest §3.1).
+/// Nothing else is folded: no trailing slash, no percent escape, no path case.
 pub(super) fn is_same_url(a: &str, b: &str) -> bool {
     a == b
         || match (Url::split(a), Url::split(b)) {

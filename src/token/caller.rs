@@ -6,7 +6,7 @@ use crate::names::{ClientId, Issuer, Scope, Subject, TenantId};
 
 use super::claims::Claims;
 
-/// A person, or a program that acts for itself (digest §3.1: the two never collide).
+/// A person, or a program that acts for itself (RFC 9068 §5: the two never collide).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Kind {
     /// A user behind a client.

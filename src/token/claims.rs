@@ -12,6 +12,8 @@ use super::verify::Expectations;
 
 /// Longest scope list, `jti` or injected claim (threat C15).
 const MAX_CLAIM_BYTES: usize = 4 * 1024;
+/// Longest claim that a policy asks about: some providers list 200 groups by their UUIDs.
+const MAX_FACT_BYTES: usize = 8 * 1024;
 /// Marks of an ID token (OpenID Connect Core §2, §3.1.3.6): the issuer signs both kinds with one key.
 const ID_TOKEN_MARKS: [&str; 3] = ["nonce", "at_hash", "c_hash"];
 
@@ -143,7 +145,7 @@ fn texts(payload: &Map<String, Value>, path: &ClaimPath) -> Result<Vec<String>, 
         Some(value) => scalar(value).into_iter().collect(),
         None => Vec::new(),
     };
-    if texts.iter().map(String::len).sum::<usize>() > MAX_CLAIM_BYTES {
+    if texts.iter().map(String::len).sum::<usize>() > MAX_FACT_BYTES {
         return Err(TokenError::ClaimSize);
     }
     Ok(texts)

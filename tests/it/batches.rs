@@ -29,7 +29,9 @@ async fn batch_of_allowed_members_is_forwarded_byte_for_byte() {
         {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {}},
         {"jsonrpc": "2.0", "id": "s", "result": {}},
     ]);
-    post(&gateway, &issuer, batch.clone()).await.assert_served();
+    let reply = post(&gateway, &issuer, batch.clone()).await;
+    reply.assert_served();
+    assert_eq!(reply.log().await.text("mcp_name"), "add");
     assert_eq!(upstream.only().body, batch.to_string().as_bytes());
 }
 
@@ -43,6 +45,9 @@ async fn one_refusal_refuses_the_batch_with_the_members_id() {
         (&json!(2), &json!("insufficient_scope"))
     );
     assert_eq!(reply.challenge().get("scope"), Some("mcp:tools mcp:admin"));
+    let line = reply.log().await;
+    assert_eq!((line.text("mcp_name"), line.text("reason")), ("delete_note".into(), "authz.scope".into()));
+    assert!(!line.text("rule").is_empty());
     let level = json!({"jsonrpc": "2.0", "id": 9, "method": "logging/setLevel", "params": {}});
     let reply = post(&gateway, &issuer, json!([call(1, "add"), level])).await;
     reply.assert_refused(403, "forbidden", "authz.method").await;
@@ -70,9 +75,11 @@ async fn m4_batches_stay_bounded_and_flat() {
     let (issuer, _upstream, gateway) = start_with(BATCHES).await;
     let ping = json!({"jsonrpc": "2.0", "method": "notifications/x"});
     for batch in [json!([]), json!([[ping]]), Value::Array(vec![ping.clone(); 101])] {
-        post(&gateway, &issuer, batch).await.assert_refused(400, "bad_request", "mcp.batch").await;
+        let reply = post(&gateway, &issuer, batch).await;
+        reply.assert_refused(400, "bad_request", "mcp.batch").await;
+        assert_eq!((&reply.json()["error"]["code"], &reply.json()["id"]), (&json!(-32600), &Value::Null));
     }
-    post(&gateway, &issuer, json!([7])).await.assert_refused(400, "bad_request", "mcp.batch | mcp.shape").await;
+    post(&gateway, &issuer, json!([7])).await.assert_refused(400, "bad_request", "mcp.shape").await;
 }
 
 /// Posts a batch of this member under this version.
@@ -86,13 +93,15 @@ async fn m4_batches_of_other_revisions_are_refused() {
     let (issuer, upstream, gateway) = start_with(BATCHES).await;
     for version in ["2024-11-05", "2025-06-18", "2025-11-25", "2026-07-28", "9999-01-01", "bogus"] {
         let reply = under(&gateway, &issuer, version, call(1, "add")).await;
-        assert_eq!((reply.status(), upstream.received().len()), (400, 0), "{version}");
+        let reasons = if version < "2026" { "mcp.batch" } else { "mcp.batch | mcp.mirror" };
+        reply.assert_refused(400, "bad_request", reasons).await;
     }
     under(&gateway, &issuer, "2025-03-26", call(1, "add")).await.assert_served();
     let mut modern = call(1, "add");
     modern["params"]["_meta"] = json!({"io.modelcontextprotocol/protocolVersion": "2026-07-28"});
     let reply = post(&gateway, &issuer, json!([modern])).await;
-    assert_eq!((reply.status(), upstream.received().len()), (400, 1));
+    reply.assert_refused(400, "bad_request", "mcp.mirror").await;
+    assert_eq!(upstream.received().len(), 1);
 }
 
 /// The suite's base configuration takes none.

@@ -52,7 +52,9 @@ async fn m2_bodies_that_are_no_plain_utf_8_get_parse_error() {
     let utf_16: Vec<u8> = CALL.encode_utf16().flat_map(u16::to_le_bytes).collect();
     let utf_16_be: Vec<u8> = CALL.encode_utf16().flat_map(u16::to_be_bytes).collect();
     let with_mark = [b"\xef\xbb\xbf", CALL.as_bytes()].concat();
-    let bodies: [&[u8]; 4] = [&with_mark, &utf_16, &utf_16_be, b"\xff\xfe{\0}\0"];
+    let utf_32: Vec<u8> = CALL.chars().flat_map(|c| u32::from(c).to_le_bytes()).collect();
+    let utf_32_be: Vec<u8> = CALL.chars().flat_map(|c| u32::from(c).to_be_bytes()).collect();
+    let bodies: [&[u8]; 6] = [&with_mark, &utf_16, &utf_16_be, &utf_32, &utf_32_be, b"\xff\xfe{\0}\0"];
     refused(&bodies, -32700, "mcp.encoding", Value::Null).await;
     let after_id = b"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\",\"params\":{\"x\":\"\xc3\x28\"}}";
     let overlong = b"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\",\"params\":{\"x\":\"\xc0\xaf\"}}";
@@ -85,6 +87,12 @@ async fn m5_members_that_decide_and_stand_twice_are_refused() {
         r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a"},"param\u017f":{"name":"b"}}"#,
         r#"{"jsonrpc":"2.0","id":1,"method":"resources/read","params":{"uri":"a:b","uri":"a:c"}}"#,
         r#"{"jsonrpc":"2.0","id":1,"method":"ping","params":{"_meta":{},"_meta":{}}}"#,
+        r#"{"jsonrpc":"2.0","id":1,"method":"ping","params":{"_meta":{"io.modelcontextprotocol/protocolVersion":"2025-11-25","io.modelcontextprotocol/protocolVersion":"2026-07-28"}}}"#,
+        r#"{"jsonrpc":"2.0","id":1,"method":"tasks/get","params":{"taskId":"a","taskId":"b"}}"#,
+        r#"{"jsonrpc":"2.0","id":1,"method":"completion/complete","params":{"ref":{"type":"ref/prompt","name":"a","name":"b"}}}"#,
+        r#"{"jsonrpc":"2.0","id":1,"method":"resources/subscribe","params":{"__proto__":{"uri":"a:b"}}}"#,
+        r#"{"jsonrpc":"2.0","id":1,"method":"subscriptions/listen","params":{"notifications":{"__pro\u0074o__":{}}}}"#,
+        r#"{"jsonrpc":"2.0","id":1,"result":{},"__proto__":{"method":"ping"}}"#,
     ];
     let bodies: Vec<&[u8]> = bodies.iter().map(|body| body.as_bytes()).collect();
     refused(&bodies, -32600, "mcp.duplicate", json!(1)).await;
@@ -92,6 +100,7 @@ async fn m5_members_that_decide_and_stand_twice_are_refused() {
     let (issuer, _upstream, gateway) = start().await;
     let reply = post(&gateway, &issuer, r#"{"jsonrpc":"2.0","id":1,"id":2,"method":"ping"}"#).await;
     reply.assert_refused(400, "bad_request", "mcp.duplicate").await;
+    assert_eq!(reply.json()["error"]["code"], -32600);
 }
 
 #[tokio::test]
@@ -178,7 +187,7 @@ async fn m10_nesting_over_64_is_refused_without_harm() {
         assert_eq!((&reply.json()["error"]["code"], &reply.json()["id"]), (&json!(-32600), &json!(1)));
     }
     let reply = post(&gateway, &issuer, "[".repeat(4 << 20)).await;
-    assert_eq!(reply.status(), 400);
+    reply.assert_refused(400, "bad_request", "mcp.batch").await;
 }
 
 #[tokio::test]
@@ -189,14 +198,44 @@ async fn m10_names_that_are_too_long_are_refused() {
     };
     post(&gateway, &issuer, call("tools/call", &"n".repeat(4096))).await.assert_served();
     for body in [call("tools/call", &"n".repeat(4097)), call(&"m".repeat(129), "x")] {
-        post(&gateway, &issuer, body).await.assert_refused(400, "bad_request", "mcp.size").await;
+        let reply = post(&gateway, &issuer, body).await;
+        reply.assert_refused(400, "bad_request", "mcp.size").await;
+        assert_eq!((&reply.json()["error"]["code"], &reply.json()["id"]), (&json!(-32600), &json!(1)));
+    }
+}
+
+#[tokio::test]
+async fn m11_media_types_other_than_json_get_415() {
+    let (issuer, _upstream, gateway) = start().await;
+    for media_type in [
+        "text/plain",
+        "text/json",
+        "application/jsonx",
+        "application/json-rpc",
+        "application/x-www-form-urlencoded",
+        "multipart/form-data; boundary=x",
+        "application/json; charset=utf-16",
+        "application/json, text/plain",
+        "",
+    ] {
+        println!("case: {media_type}");
+        let client = gateway.client().bearer(issuer.mint()).header("content-type", media_type);
+        let reply = client.post(PATH).await;
+        reply.assert_refused(415, "unsupported_media_type", "mcp.type").await;
+        assert_eq!((&reply.json()["error"]["code"], &reply.json()["id"]), (&json!(-32600), &Value::Null));
+    }
+    for media_type in
+        ["application/json", "Application/JSON", "application/json; charset=utf-8", "application/json;charset=UTF-8"]
+    {
+        let client = gateway.client().bearer(issuer.mint()).header("content-type", media_type);
+        client.post(PATH).await.assert_served();
     }
 }
 
 #[tokio::test]
 async fn m13_encoded_bodies_get_415_and_are_never_inflated() {
     let (issuer, _upstream, gateway) = start().await;
-    for coding in ["gzip", "br", "deflate", "identity, gzip", "zstd"] {
+    for coding in ["gzip", "br", "deflate", "identity, gzip", "zstd", "x"] {
         let client = gateway.client().bearer(issuer.mint()).header("content-encoding", coding);
         client.post(PATH).await.assert_refused(415, "unsupported_media_type", "mcp.type").await;
     }
@@ -226,6 +265,31 @@ async fn ids_are_repeated_as_they_were_written() {
         reply.assert_refused(400, "bad_request", "mcp.shape").await;
         assert!(reply.text().contains(&format!("\"id\":{id},")), "{}", reply.text());
     }
+}
+
+#[tokio::test]
+async fn d23_what_one_caller_holds_leaves_room_for_others() {
+    let limits = r#"listen.limits = { body_bytes = "1MiB", buffered_bytes = "4MiB", body_timeout = "20s" }"#;
+    let (issuer, _upstream, gateway) = start_with(limits).await;
+    let (head, most) = (post_head(&issuer, &format!("Content-Length: {}\r\n", 1 << 20)), " ".repeat(700 << 10));
+    let whole = format!("{}{}", CALL, " ".repeat(500 << 10));
+    let mut stalled = None;
+    let reply = crate::support::eventually_reply("the caller's share is spent", async || {
+        let mut connection = gateway.connect().await;
+        connection.write(format!("{head}{most}")).await;
+        stalled = Some(connection);
+        let reply = post(&gateway, &issuer, whole.as_str()).await;
+        (reply.status() == 503).then_some(reply)
+    })
+    .await;
+    reply.assert_failed(503, "temporarily_unavailable", "limit.memory").await;
+    // 1024 shares: of these callers at most one could have the same by chance.
+    let others = ["bob", "carol", "dave"].map(|name| gateway.client().bearer(issuer.mint().claim("sub", name)));
+    let mut served = 0;
+    for client in others {
+        served += u32::from(client.body(whole.as_str()).post(PATH).await.status() == 200);
+    }
+    assert!(served >= 2, "{served}");
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
-//! Challenges: each row of digest §2, each value compared whole (RFC 6750, RFC 9728).
+//! Challenges: each refusal that has one, each value compared whole (RFC 6750, RFC 9728).
 
+use crate::support::gateway::TENANT_IN_PATH;
 use crate::support::issuer::Manner;
 use crate::support::{Gateway, Issuer, PATH, Upstream, start, start_with};
 
@@ -90,12 +91,7 @@ async fn missing_keys_are_no_fault_of_the_token() {
 
 #[tokio::test]
 async fn challenge_of_a_tenant_names_its_own_document() {
-    let changes = r#"
-        [[routes]]
-        name = "notes"
-        resource = "https://mcp.example.com/{tenant}/mcp"
-        tenant = { from = "resource" }
-    "#;
+    let changes = TENANT_IN_PATH;
     let (_issuer, _upstream, gateway) = start_with(changes).await;
     for tenant in ["acme", "umbrella"] {
         let reply = gateway.client().post(&format!("/{tenant}/mcp")).await;

@@ -115,7 +115,7 @@ fn check_counts_rules_and_warns_of_those_that_nobody_means() {
     let odd = check("{ methods = [\"tool/*\"] }, {}, { tools = [\"a\"] }");
     assert!(odd.contains("warning: route notes: \"tool/*\" in the rule on line 21 fits no method of MCP"), "{odd}");
     assert!(
-        odd.contains("the rule on line 21 matches everything: none after it is ever asked, from line 21 on"),
+        odd.contains("the rule on line 21 is never asked: the one on line 21 decides on all that it is about"),
         "{odd}"
     );
     let open = check("{ methods = [\"server/*\"], scopes = [\"x\"] }, { tools = [\"*\"] }");
@@ -209,7 +209,9 @@ fn admin(listener: TcpListener, status: &'static str) -> std::thread::JoinHandle
         let asked = lines.next().expect("a request line");
         // The whole head: closing with unread bytes resets the connection and loses the answer.
         assert!(lines.any(|line| line.is_empty()));
-        write!(stream, "HTTP/1.1 {status}\r\ncontent-length: 0\r\n\r\n").expect("answered");
+        // In one piece: the probe leaves as soon as it has read the status.
+        let answer = format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\n\r\n");
+        stream.write_all(answer.as_bytes()).expect("answered");
         asked
     })
 }

@@ -1,4 +1,4 @@
-//! Browsers: which origins come in, preflights, and what their scripts may read (threats P9, M19; digest §6).
+//! Browsers: which origins come in, preflights, and what their scripts may read (threats P9, M19).
 
 use crate::support::{Gateway, Issuer, PATH, Upstream, start, start_with};
 

@@ -1,4 +1,4 @@
-//! Both eras on one route: what head and body must agree on, what each era may carry (threats M14 to M18, digest §4).
+//! Both eras on one route: what head and body must agree on, what each era may carry (threats M14 to M18).
 
 use serde_json::{Value, json};
 

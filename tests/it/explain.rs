@@ -219,7 +219,11 @@ fn a_token_is_judged_and_never_printed() {
             refused(&good().claim("tenant", "evil")),
             &["authz.tenant", "403 forbidden", "acme or globex, named by tenant\n"],
         ),
-        ("a.b".to_owned(), &["token.shape"]),
+        (
+            "a.b".to_owned(),
+            &["token.shape", "accepted   a JWT in compact form: three parts in base64url, with dots between\n"],
+        ),
+        (refused(&good().without("jti")), &["token.jti", "accepted   a text in jti\n"]),
         (unsigned, &["decision   needs scopes"]),
     ] {
         let outcome = ask(&token, "");
@@ -253,9 +257,10 @@ fn wrong_questions_exit_2() {
     let with = |route, method, more: &[&str]| {
         world.run(&[&["--claims", "claims.json", "--route", route, "--method", method], more].concat(), "")
     };
-    with("nots", "ping", &[]).is_usage("no route is called \"nots\"; there are notes, tickets");
+    with("nots", "ping", &[]).is_usage("no route is called \"nots\"; the configuration has notes, tickets");
     with("notes", "tools/call", &[]).is_usage("--name: tools/call names a tool: say which one");
     with("notes", "ping", &["--name", "x"]).is_usage("--name: ping names nothing");
+    with("notes", "tools/call", &["--name", ""]).is_usage("--name: must be 1 to 4096 bytes");
     with("notes", "", &[]).is_usage("--method: must be 1 to 128 bytes");
     with("notes", "ping", &["--tenant", "acme"])
         .is_usage("--tenant: the route's resource holds no {tenant}: the token names it");

@@ -1,4 +1,4 @@
-//! What goes upstream and what comes back: digest §7, number by number.
+//! What goes upstream and what comes back, field by field.
 
 use crate::support::client::CALL;
 use crate::support::raw::post_head;

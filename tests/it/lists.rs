@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Client, Gateway, Issuer, PATH, Upstream, log, start, start_with};
+use crate::support::{self, Client, Gateway, Issuer, PATH, Upstream, log, start, start_with, upstream};
 
 /// Tools whose name begins with `delete_` need a scope of their own; the resources of a folder are nobody's.
 const POLICY: &str = r#"
@@ -138,13 +138,17 @@ async fn m22_lists_of_other_kinds_follow_their_own_rules() {
     let (issuer, upstream, gateway) = start_hiding().await;
     let ask = async |method: &str, answer: Value| {
         upstream.answers(200, &answer.to_string());
-        let body = json!({"jsonrpc": "2.0", "id": 1, "method": method}).to_string();
+        let body = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": {"uri": "file:///a"}}).to_string();
         gateway.client().bearer(issuer.mint()).body(body).post(PATH).await.json()["result"].clone()
     };
     let entries =
         json!([{"name": "delete_all", "uri": "file:///private/a"}, {"name": "delete_one", "uri": "file:///b"}]);
     let resources = ask("resources/list", json!({"result": {"resources": entries}})).await;
     assert_eq!(resources, json!({"resources": [{"name": "delete_one", "uri": "file:///b"}]}));
+    // SEP-2640: what is in a folder is a list of resources too.
+    let mut folder = json!({"resources": entries});
+    folder["resources"][0]["mimeType"] = json!("inode/directory");
+    assert_eq!(ask("resources/directory/read", json!({"result": folder})).await, resources);
     let prompts = json!({"prompts": [{"name": "delete_all"}]});
     assert_eq!(ask("prompts/list", json!({"result": prompts})).await, prompts);
 }
@@ -233,6 +237,27 @@ async fn m22_lists_held_over_the_common_budget_get_503() {
     reply.assert_failed(503, "temporarily_unavailable", "limit.memory").await;
     upstream.answers(200, &list);
     assert_eq!(gateway.client().bearer(issuer.mint()).post(PATH).await.text(), list);
+}
+
+#[tokio::test]
+async fn d23_lists_that_nobody_reads_stay_in_their_callers_budget() {
+    for media_type in [JSON, EVENTS] {
+        println!("case: {media_type:?}");
+        let limits = "listen.limits = { body_bytes = \"64KiB\", buffered_bytes = \"64MiB\" }";
+        let (issuer, upstream, gateway) = start_with(&format!("{limits}\n{POLICY}")).await;
+        let list = tools(&[&"x".repeat(15 << 20)]);
+        let text = if media_type == JSON { list } else { format!("data: {list}\n\n") };
+        upstream.answers_with(200, &[media_type], &text);
+        let unread = gateway.client().bearer(issuer.mint()).open("POST", PATH).await;
+        let over = async || {
+            let reply = gateway.client().bearer(issuer.mint()).post(PATH).await;
+            (reply.status() == 503 || !reply.complete).then_some(reply)
+        };
+        support::eventually_reply("a full budget", over).await;
+        drop(unread);
+        let served = async || Some(gateway.client().bearer(issuer.mint()).post(PATH).await).filter(|r| r.complete);
+        assert_eq!(support::eventually_reply("a free budget", served).await.text().len(), text.len());
+    }
 }
 
 #[tokio::test]
@@ -326,6 +351,24 @@ async fn m22_other_answers_of_the_route_pass_untouched() {
     assert_eq!((reply.text().as_str(), reply.header("content-encoding")), ("delete_all", Some("gzip")));
     assert_eq!(reply.header("etag"), Some("\"1\""));
     assert_eq!(upstream.only().field("accept-encoding"), Some("gzip"));
+}
+
+#[tokio::test]
+async fn m22_list_that_comes_as_another_requests_answer_of_the_session_is_shortened() {
+    let (issuer, mut upstream, gateway) = start_hiding().await;
+    let session = ("mcp-session-id", "s-1");
+    upstream.answers_with(200, &[JSON, session], upstream::ANSWER);
+    let id = gateway.client().bearer(issuer.mint()).post(PATH).await.header("mcp-session-id").unwrap().to_owned();
+    let body = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"add"}}"#;
+    let client = gateway.client().bearer(issuer.mint()).header("mcp-session-id", &id).body(body);
+    upstream.answers_with(200, &[JSON], &tools(&["delete_all", "add"]));
+    assert_eq!(client.clone().post(PATH).await.text(), tools(&["add"]));
+    upstream.streams();
+    let mut reply = client.open("POST", PATH).await;
+    let stream = upstream.stream().await;
+    stream.send(&format!("data: {}\n\n", tools(&["delete_all", "add"]))).await;
+    assert_eq!(reply.next().await, Some(format!("data: {}\n\n", tools(&["add"]))));
+    stream.end().await;
 }
 
 #[tokio::test]

@@ -22,6 +22,7 @@ mod cli;
 mod config;
 mod cors;
 mod credentials;
+mod docs;
 mod endpoints;
 mod eras;
 mod exchanges;

@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use crate::support::gateway::{TENANT_IN_PATH, route};
 use crate::support::{Gateway, Issuer, Upstream, start, start_with};
 
 const WELL_KNOWN: &str = "/.well-known/oauth-protected-resource";
@@ -127,18 +128,7 @@ async fn root_document_is_served_where_the_authority_has_one_route() {
 #[tokio::test]
 async fn root_document_is_not_served_where_the_authority_has_two_routes() {
     let (issuer, upstream) = (Issuer::start().await, Upstream::start().await);
-    let changes = format!(
-        r#"
-        [[routes]]
-        name = "files"
-        resource = "https://mcp.example.com/files/mcp"
-        upstream = "{}"
-        issuers = ["corp"]
-        scopes = ["files:read"]
-        tenant = "any"
-        "#,
-        upstream.url()
-    );
+    let changes = route("files", "https://mcp.example.com/files/mcp", &upstream, &["files:read"]);
     let gateway = Gateway::start_with(&issuer, &upstream, &changes).await;
     let reply = gateway.client().get(WELL_KNOWN).await;
     reply.assert_refused(404, "not_found", "route.none").await;
@@ -149,12 +139,7 @@ async fn root_document_is_not_served_where_the_authority_has_two_routes() {
 
 #[tokio::test]
 async fn document_of_a_tenant_is_served_for_any_good_tenant() {
-    let changes = r#"
-        [[routes]]
-        name = "notes"
-        resource = "https://mcp.example.com/{tenant}/mcp"
-        tenant = { from = "resource" }
-    "#;
+    let changes = TENANT_IN_PATH;
     let (_issuer, _upstream, gateway) = start_with(changes).await;
     for tenant in ["acme", "umbrella", "a.b-c_d"] {
         let document = gateway.client().get(&format!("{WELL_KNOWN}/{tenant}/mcp")).await.json();

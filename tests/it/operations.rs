@@ -1,4 +1,4 @@
-//! What a caller may do, operation by operation: the answers of the policy, and what operations cost (digest §2, §9).
+//! What a caller may do, operation by operation: the answers of the policy, and what operations cost.
 
 use serde_json::{Value, json};
 
@@ -128,13 +128,15 @@ async fn uris_with_two_spellings_are_refused_where_rules_name_resources() {
         "file:////private/a",
         "file:///./private/a",
         "file:\\\\\\private\\a",
+        "file:///Private/a",
+        "file:///PRIVATE/a%20b",
     ] {
         println!("case: {uri}");
         let reply = ask(&gateway, issuer.mint(), "resources/read", json!({ "uri": uri })).await;
         reply.assert_refused(400, "bad_request", "mcp.uri").await;
     }
     assert!(upstream.received().is_empty());
-    for uri in ["file:///public/a b.txt", "note://ä/x?y=1", "file:///private"] {
+    for uri in ["file:///public/a b.txt", "note://ä/x?y=1", "file:///private", "note://Alice/X%20y"] {
         ask(&gateway, issuer.mint(), "resources/read", json!({ "uri": uri })).await.assert_served();
     }
 }

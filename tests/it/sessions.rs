@@ -3,6 +3,7 @@
 use std::fmt::Display;
 
 use crate::support::client::CALL;
+use crate::support::gateway::route;
 use crate::support::upstream::ANSWER;
 use crate::support::{Gateway, Issuer, Mint, PATH, Reply, Upstream, log, start, start_with};
 
@@ -106,18 +107,7 @@ async fn m20_session_of_another_issuers_namesake_gets_404() {
 #[tokio::test]
 async fn m20_session_of_another_route_gets_404() {
     let (issuer, upstream) = (Issuer::start().await, Upstream::start().await);
-    let route = format!(
-        r#"
-        [[routes]]
-        name = "second"
-        resource = "https://mcp.example.com/second"
-        upstream = "{}"
-        issuers = ["corp"]
-        scopes = ["mcp:tools"]
-        tenant = "any"
-        "#,
-        upstream.url()
-    );
+    let route = route("second", "https://mcp.example.com/second", &upstream, &["mcp:tools"]);
     let gateway = Gateway::start_with(&issuer, &upstream, &route).await;
     let id = open(&gateway, &upstream, issuer.mint()).await;
     let mint = issuer.mint_for("https://mcp.example.com/second");

@@ -235,7 +235,7 @@ async fn m23_stream_ends_when_its_token_does() {
     reply.next().await;
     // Threat M23 allows 15 s; `gone` waits for 10.
     stream.gone().await;
-    reply.ends_well().await;
+    assert!(reply.ends_well().await, "it broke off");
     let id = reply.head.fields.get("x-request-id").unwrap();
     let line = crate::support::log::of_request(id).await;
     assert_eq!(line.text("reason"), "stream.expired");
@@ -260,7 +260,7 @@ fn listening(client: Client, id: &str) -> Client {
     client.header("mcp-protocol-version", "2026-07-28").header("mcp-method", "subscriptions/listen").body(body)
 }
 
-/// The event that ends such a stream (digest §4).
+/// The event that ends such a stream (MCP 2026-07-28).
 fn farewell(id: &str) -> String {
     let meta = format!(r#"{{"io.modelcontextprotocol/subscriptionId":{id}}}"#);
     let result = format!(r#"{{"resultType":"complete","_meta":{meta}}}"#);

@@ -1,15 +1,9 @@
-//! Which tenant may come in where (threat C20, digest §1).
+//! Which tenant may come in where (threat C20).
 
 use serde_json::json;
 
+use crate::support::gateway::TENANT_IN_PATH;
 use crate::support::{Gateway, Issuer, PATH, Reply, start, start_with};
-
-const FROM_PATH: &str = r#"
-    [[routes]]
-    name = "notes"
-    resource = "https://mcp.example.com/{tenant}/mcp"
-    tenant = { from = "resource" }
-"#;
 
 const FROM_HOST: &str = r#"
     [[routes]]
@@ -63,7 +57,7 @@ async fn c20_tenant_claim_that_is_absent_or_no_text_gets_403() {
 
 #[tokio::test]
 async fn c20_tenant_of_the_path_must_be_the_tokens() {
-    let (issuer, upstream, gateway) = start_with(FROM_PATH).await;
+    let (issuer, upstream, gateway) = start_with(TENANT_IN_PATH).await;
     for tenant in ["acme", "umbrella"] {
         call(&gateway, &issuer, tenant, tenant).await.assert_served();
         let received = upstream.received().pop().unwrap();
@@ -95,7 +89,7 @@ async fn c20_tenant_of_the_host_must_be_the_tokens() {
 
 #[tokio::test]
 async fn token_for_another_tenants_url_gets_401() {
-    let (issuer, _upstream, gateway) = start_with(FROM_PATH).await;
+    let (issuer, _upstream, gateway) = start_with(TENANT_IN_PATH).await;
     let reply =
         gateway.client().bearer(issuer.mint_for("https://mcp.example.com/acme/mcp")).post("/umbrella/mcp").await;
     let url = "https://mcp.example.com/.well-known/oauth-protected-resource/umbrella/mcp";
@@ -117,7 +111,7 @@ async fn nobody_learns_of_tenants_without_a_good_token() {
 
 #[tokio::test]
 async fn token_of_one_tenant_is_not_remembered_for_another() {
-    let (issuer, upstream, gateway) = start_with(FROM_PATH).await;
+    let (issuer, upstream, gateway) = start_with(TENANT_IN_PATH).await;
     let resources = json!(["https://mcp.example.com/acme/mcp", "https://mcp.example.com/umbrella/mcp"]);
     let token = issuer.mint().claim("aud", resources).to_string();
     for _ in 0..2 {
@@ -130,7 +124,7 @@ async fn token_of_one_tenant_is_not_remembered_for_another() {
 
 #[tokio::test]
 async fn segments_that_are_no_tenant_get_404() {
-    let (issuer, _upstream, gateway) = start_with(FROM_PATH).await;
+    let (issuer, _upstream, gateway) = start_with(TENANT_IN_PATH).await;
     let long = "t".repeat(64);
     for segment in ["", ".", "..", "a%20b", "a%2fb", "%61cme", "a/b", "a b", "a;b", "a@b", "ä", "{tenant}", &long] {
         println!("case: {segment}");

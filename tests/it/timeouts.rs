@@ -6,6 +6,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpSocket, TcpStream};
 
 use crate::support::client::CALL;
+use crate::support::gateway::route;
 use crate::support::raw::post_head;
 use crate::support::{Gateway, Issuer, PATH, Upstream, start_with};
 
@@ -272,18 +273,7 @@ async fn event_stream_has_no_total_time() {
 #[tokio::test]
 async fn d24_one_bad_upstream_does_not_hold_up_others() {
     let (issuer, bad, good) = (Issuer::start().await, Upstream::start().await, Upstream::start().await);
-    let changes = format!(
-        r#"
-        [[routes]]
-        name = "good"
-        resource = "https://mcp.example.com/good/mcp"
-        upstream = "{}"
-        issuers = ["corp"]
-        scopes = []
-        tenant = "any"
-        "#,
-        good.url()
-    );
+    let changes = route("good", "https://mcp.example.com/good/mcp", &good, &[]);
     let gateway = Gateway::start_with(&issuer, &bad, &changes).await;
     bad.never_answers();
     let mut stuck = Vec::new();

@@ -1,4 +1,4 @@
-//! TLS of the public listener: versions, protocols, resumption, client certificates, names (digest §8; threats D3, O6).
+//! TLS of the public listener: versions, protocols, resumption, client certificates, names (threats D3, O6).
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

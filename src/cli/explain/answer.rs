@@ -118,7 +118,7 @@ fn help(decision: &Decision, rule: Option<&Rule>, file: &File<'_>, lacking: &[St
         }
         (Verdict::Ambiguous, _) => {
             "the URI in its plain spelling: no blanks at its ends, no dot or empty segments, no backslashes, no needless \
-             escapes, scheme and host in lower case"
+             escapes, and capitals and escapes as in the rule that is meant"
                 .into()
         }
         (Verdict::Allowed | Verdict::Scopes(_) | Verdict::Denied, _) => {

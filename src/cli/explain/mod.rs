@@ -96,7 +96,7 @@ impl Text {
 fn route<'c>(config: &'c Config, name: &str) -> Result<&'c RouteConfig, Failure> {
     config.routes.iter().find(|route| route.name.as_str() == name).ok_or_else(|| {
         let names: Vec<&str> = config.routes.iter().map(|route| route.name.as_str()).collect();
-        Failure::Usage(format!("no route is called {name:?}; there are {}", names.join(", ")))
+        Failure::Usage(format!("no route is called {name:?}; the configuration has {}", names.join(", ")))
     })
 }
 
@@ -120,8 +120,8 @@ fn operation(question: &Question) -> Result<Operation, Failure> {
     if method.is_empty() || method.len() > MAX_METHOD_BYTES {
         return usage(format!("--method: must be 1 to {MAX_METHOD_BYTES} bytes"));
     }
-    if name.is_some_and(|name| name.len() > MAX_NAME_BYTES) {
-        return usage(format!("--name: must be at most {MAX_NAME_BYTES} bytes"));
+    if name.is_some_and(|name| name.is_empty() || name.len() > MAX_NAME_BYTES) {
+        return usage(format!("--name: must be 1 to {MAX_NAME_BYTES} bytes"));
     }
     let kind = match (naming_of(method), method) {
         (Some(naming), _) => Some(naming.kind),

@@ -189,10 +189,17 @@ fn hint(
             };
             Some(format!("tenant {accepted}, named by {claim}"))
         }
+        TokenError::Shape | TokenError::Encoding | TokenError::Json => {
+            Some("a JWT in compact form: three parts in base64url, with dots between".to_owned())
+        }
+        TokenError::IssuedAt => Some("an iat that is not in the future".to_owned()),
+        TokenError::TokenId => Some("a text in jti".to_owned()),
+        TokenError::Required => {
+            let texts = rules?.claims.require.iter().map(|(path, text)| format!("{text:?} in {}", path.text));
+            Some(texts.collect::<Vec<_>>().join(" and "))
+        }
+        TokenError::Confirmation => Some("a token without cnf: proof of possession is not checked here".to_owned()),
         TokenError::Size
-        | TokenError::Shape
-        | TokenError::Encoding
-        | TokenError::Json
         | TokenError::Duplicate
         | TokenError::Header
         | TokenError::Critical
@@ -200,11 +207,7 @@ fn hint(
         | TokenError::Signature
         | TokenError::Expired
         | TokenError::NotBefore
-        | TokenError::IssuedAt
-        | TokenError::TokenId
-        | TokenError::Required
         | TokenError::IdToken
-        | TokenError::Confirmation
         | TokenError::ClaimBytes
         | TokenError::ClaimSize => None,
     }

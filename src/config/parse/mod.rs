@@ -11,7 +11,7 @@ mod resource;
 mod route;
 mod sessions;
 mod upstream;
-mod url;
+pub(super) mod url;
 
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::path::Path;

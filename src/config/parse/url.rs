@@ -41,11 +41,27 @@ fn absolute(text: &Text<'_>, schemes: &str) -> Option<Url> {
 }
 
 /// True for `localhost` and loopback addresses: no other machine hears what goes there.
-pub(super) fn is_loopback(url: &Url) -> bool {
+pub fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Domain(name)) => name == "localhost",
         Some(Host::Ipv4(address)) => address.is_loopback(),
         Some(Host::Ipv6(address)) => address.is_loopback(),
         None => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn loopback_is_this_machine_only() {
+        let loopback = |text: &str| is_loopback(&Url::parse(text).unwrap());
+        for yes in ["http://127.0.0.1:1/", "http://127.9.9.9/", "http://[::1]:80/", "http://LOCALHOST/"] {
+            assert!(loopback(yes), "{yes}");
+        }
+        for no in ["http://localhost.evil.test/", "http://10.0.0.1/", "http://[::ffff:10.0.0.1]/", "http://0.0.0.0/"] {
+            assert!(!loopback(no), "{no}");
+        }
     }
 }

@@ -1,3 +1,5 @@
+//! Key sets: which keys of a set can be used, and which one verifies a token.
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};

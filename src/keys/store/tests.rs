@@ -1,3 +1,5 @@
+//! The store of one issuer's keys, against an issuer that fails in every way.
+
 use serde_json::json;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;

@@ -10,6 +10,7 @@ mod tests;
 
 use serde_json::value::RawValue;
 
+use super::message::DIRECTORY_READ;
 use edits::{Edits, Shown};
 use object::{Object, each_element, is_array, is_object, string, within_depth};
 
@@ -20,7 +21,7 @@ pub enum ListKind {
     Tools,
     /// `prompts/list`: `result.prompts`, by `name`.
     Prompts,
-    /// `resources/list`: `result.resources`, by `uri`.
+    /// `resources/list`, `resources/directory/read`: `result.resources`, by `uri`.
     Resources,
     /// `resources/templates/list`: `result.resourceTemplates`, by `uriTemplate`.
     Templates,
@@ -40,8 +41,11 @@ impl ListKind {
         }
     }
 
-    /// The list that a method asks for.
+    /// The list that a method asks for. What is in a folder (SEP-2640) is a list of resources too.
     pub fn of_method(method: &str) -> Option<Self> {
+        if method == DIRECTORY_READ {
+            return Some(Self::Resources);
+        }
         Self::ALL.into_iter().find(|kind| kind.method() == method)
     }
 

@@ -1,3 +1,5 @@
+//! Lists lose hidden entries, and not one other byte changes.
+
 use proptest::prelude::*;
 use serde_json::{Value, json};
 

@@ -49,6 +49,9 @@ const META: Known = &[("io.modelcontextprotocol/protocolVersion", Member::Versio
 const REF: Known = &[("type", Member::RefType), ("name", Member::RefName), ("uri", Member::RefUri)];
 const NOTIFICATIONS: Known = &[("resourceSubscriptions", Member::Subscriptions)];
 
+/// Readers in JavaScript that copy member by member make its value stand in for whatever is absent (seen with zod 4.0).
+const PROTOTYPE: &str = "__proto__";
+
 /// No escape is longer for one byte of what it stands for: `\u0041`.
 const ESCAPE_BYTES: usize = 6;
 
@@ -76,7 +79,7 @@ impl Member {
             return Ok(Some(member));
         }
         let is_lookalike = known.iter().any(|(known, _)| are_alike(name, known));
-        if is_lookalike { Err(Fault::Duplicate) } else { Ok(None) }
+        if is_lookalike || name == PROTOTYPE { Err(Fault::Duplicate) } else { Ok(None) }
     }
 
     /// The member of `params` with this name.

@@ -199,10 +199,64 @@ fn a_method_that_nobody_may_use_is_known() {
 }
 
 #[test]
-fn a_rule_that_ends_all_others_is_known() {
-    let first = |rules: &str| World::new(&format!("default = \"deny\"\nrules = [{rules}]")).policy.catch_all();
-    assert_eq!(first("{ tools = [\"*\"] }, { methods = [\"*/*\"] }, { tenants = [\"a\"], deny = true }"), None);
-    assert_eq!(first("{ tools = [\"*\"] }, { scopes = [\"s\"] }, {}"), Some(1));
-    assert_eq!(first("{ methods = [\"x\", \"*\"] }"), Some(0));
-    assert_eq!(first("{ deny = true }"), Some(0));
+fn a_rule_that_is_never_asked_is_known() {
+    let hidden_by = |rules: &str| {
+        let policy = World::new(&format!("default = \"deny\"\nrules = [{rules}]")).policy;
+        (0..policy.rules.len()).map(|rule| policy.hidden_by(rule)).collect::<Vec<_>>()
+    };
+    for rules in [
+        "{ tools = [\"*\"] }, { methods = [\"*/*\"] }, { tenants = [\"a\"], deny = true }",
+        "{ tools = [\"a*\"] }, { tools = [\"*\"] }",
+        "{ tools = [\"a*\"] }, { tools = [\"ab\", \"b\"] }",
+        "{ tools = [\"*\"] }, { tools = [\"a\"], prompts = [\"a\"] }",
+        "{ methods = [\"tools/call\"] }, { tools = [\"a\"] }, {}",
+        "{ tenants = [\"t\"], deny = true }, { tools = [\"a\"] }",
+    ] {
+        assert!(hidden_by(rules).iter().all(Option::is_none), "{rules}");
+    }
+    for (rules, by) in [
+        ("{ tools = [\"*\"] }, { scopes = [\"s\"] }, {}", [None, None, Some(1)]),
+        ("{ methods = [\"x\", \"*\"] }, { tools = [\"a\"] }, {}", [None, Some(0), Some(0)]),
+        ("{ deny = true }, { deny = true, tenants = [\"t\"] }, {}", [None, Some(0), Some(0)]),
+        (
+            "{ tools = [\"a*\"], scopes = [\"s\"] }, { tools = [\"a*b\"] }, { tools = [\"a\"] }",
+            [None, Some(0), Some(0)],
+        ),
+        ("{ methods = [\"*/list\"] }, { methods = [\"tools/list\"] }, { methods = [\"ping\"] }", [None, Some(0), None]),
+    ] {
+        assert_eq!(hidden_by(rules), by, "{rules}");
+    }
+}
+
+#[test]
+fn deciding_on_one_thing_allocates_nothing() {
+    let world = World::new(
+        r#"
+        default = "deny"
+        implies = { "mcp:admin" = ["mcp:write"] }
+        rules = [
+          { methods = ["*/list"] },
+          { tools = ["secret_*"], tenants = ["globex"], claims = { team = ["ops", "dev"] } },
+          { tools = ["delete_*", "*_note"], scopes = ["mcp:write"] },
+          { resources = ["file:///private/*"], deny = true },
+          { resources = ["file:///*"] },
+        ]
+        "#,
+    );
+    let caller = world.scopes("mcp:tools mcp:admin");
+    for (method, names) in [
+        ("tools/list", &[][..]),
+        ("tools/call", &["delete_note"]),
+        ("tools/call", &["secret_plan"]),
+        ("tools/call", &["other"]),
+        ("resources/read", &["file:///public/a"]),
+        ("resources/read", &["file:///private/a"]),
+        ("resources/read", &["file:///public/../private/a"]),
+    ] {
+        let operation = operation(method, names);
+        let cost = allocation_counter::measure(|| drop(world.policy.decide(&caller, &operation)));
+        assert_eq!(cost.count_total, 0, "{method} {names:?}");
+    }
+    let counts = allocation_counter::measure(|| drop(String::from("x"))).count_total;
+    assert_eq!(counts, 1, "the counter counts");
 }

@@ -6,6 +6,8 @@ use percent_encoding::percent_decode_str;
 use proptest::prelude::*;
 use url::Url;
 
+use super::World;
+use crate::policy::Verdict;
 use crate::policy::uri::{is_ambiguous, is_ambiguous_template, without_expressions};
 
 #[test]
@@ -17,6 +19,7 @@ fn a_plain_uri_has_one_reading() {
         "file:///a/...b/.c/d.",
         "file://server/share",
         "note://ä/x",
+        "note://Ab/X",
         "note://",
         "note:///",
         "note://a/",
@@ -56,7 +59,6 @@ const ODD: &[&str] = &[
     "FILE:///a",
     "File:///a",
     "https://H/a",
-    "note://Ab/x",
     "file:///a/../b",
     "file:///a/..",
     "file:///./a",
@@ -151,5 +153,38 @@ proptest! {
     fn any_text_is_judged(text in any::<String>()) {
         is_ambiguous(&text);
         is_ambiguous_template(&text);
+    }
+}
+
+#[test]
+fn escapes_and_case_make_no_difference_between_two_rules() {
+    let world = World::new(
+        r#"
+        default = "allow"
+        rules = [
+          { resources = ["file:///(x)/*", "note://Alice/*", "file:///ä/*", "doc://a b/*", "doc://%28y%29"], deny = true },
+          { resources = ["doc://open/*"] },
+        ]
+        "#,
+    );
+    let caller = world.scopes("mcp:tools");
+    let verdict = |uri: &str| world.verdict(&caller, "resources/read", &[uri]);
+    for uri in [
+        "file:///%28x%29/a",
+        "file:///(X)/a",
+        "note://alice/1",
+        "file:///%C3%A4/a",
+        "file:///Ä/a",
+        "doc://a%20b/c",
+        "doc://(y)",
+    ] {
+        assert_eq!(verdict(uri), Verdict::Ambiguous, "{uri}");
+    }
+    for uri in ["file:///(x)/a", "note://Alice/1", "doc://%28y%29"] {
+        assert_eq!(verdict(uri), Verdict::Denied, "{uri}");
+    }
+    for uri in ["file:///(z)/a", "note://Bob/1", "note://bob/1", "doc://a%20c/c", "doc://open/%28A%29", "doc://Readme"]
+    {
+        assert_eq!(verdict(uri), Verdict::Allowed, "{uri}");
     }
 }

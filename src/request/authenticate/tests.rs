@@ -1,3 +1,5 @@
+//! Tokens against the keys of two issuers: what is verified, remembered, counted and refused.
+
 use std::num::NonZeroU32;
 use std::time::Duration;
 

@@ -64,7 +64,7 @@ impl Endpoint {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::receive::Budget;
+    use super::super::super::budget::Budget;
     use super::super::Editor;
     use super::*;
 

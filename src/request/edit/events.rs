@@ -5,7 +5,7 @@ use bytes::{Bytes, BytesMut};
 use crate::mcp::list::{Screen, shorten};
 use crate::mcp::sse::{Event, Splitter};
 
-use super::super::receive::{Budget, Held};
+use super::super::budget::{Budget, Held, keeping};
 use super::super::relay::RelayError;
 use super::Eyes;
 use super::endpoint::Endpoint;
@@ -39,13 +39,14 @@ impl<S: Screen> Editor<S> {
         if let Some(endpoint) = &self.endpoint {
             endpoint.waits_behind(self.splitter.held())?;
         }
-        self.account()?;
-        Ok(passed.freeze())
+        let held = self.account()?;
+        Ok(keeping(passed.freeze(), held))
     }
 
     /// The upstream's body has ended. Some readers take an event without its end, so it is judged like the others.
     pub(crate) fn finish(&mut self) -> Result<Bytes, RelayError> {
-        self.splitter.finish().map_or(Ok(Bytes::new()), |event| self.edit(&event))
+        let Some(event) = self.splitter.finish() else { return Ok(Bytes::new()) };
+        Ok(keeping(self.edit(&event)?, std::mem::take(&mut self.held)))
     }
 
     fn edit(&mut self, event: &Event) -> Result<Bytes, RelayError> {
@@ -63,16 +64,19 @@ impl<S: Screen> Editor<S> {
         Ok(shortened.map_or_else(|| event.clone().into_bytes(), |data| event.with_data(&data)))
     }
 
-    fn account(&mut self) -> Result<(), RelayError> {
+    /// The part of the budget of what waits no longer: for as long as nobody has sent it.
+    fn account(&mut self) -> Result<Held, RelayError> {
         let holds = self.splitter.held();
+        let mut passed = Held::default();
         if holds < self.held_bytes {
-            (self.held, self.held_bytes) = (Held::default(), 0);
+            passed = std::mem::take(&mut self.held);
+            self.held_bytes = 0;
         }
         if holds > self.held_bytes {
             self.budget.hold(holds - self.held_bytes, &mut self.held).map_err(|_| RelayError::Memory)?;
             self.held_bytes = holds;
         }
-        Ok(())
+        Ok(passed)
     }
 }
 

@@ -18,8 +18,8 @@ use crate::mcp::list::{ListKind, Screen};
 use crate::token::Identity;
 
 use super::authorize::Permit;
+use super::budget::Budget;
 use super::inspect::{is_coded, is_json_media_type};
-use super::receive::Budget;
 use super::reject::UpstreamFailure;
 use super::route::Route;
 use super::session::Sessions;

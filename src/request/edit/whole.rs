@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use crate::config::Timeouts;
 use crate::mcp::list::shorten;
 
-use super::super::receive::{Budget, Held};
+use super::super::budget::{Budget, Held};
 use super::super::reject::{Rejection, UpstreamFailure};
 use super::Eyes;
 

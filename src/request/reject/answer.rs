@@ -1,4 +1,4 @@
-//! The response to a refused request, in one of two shapes (design §4): OAuth's, or JSON-RPC's once the body is looked at.
+//! The response to a refused request, in one of two shapes (decision 0004): OAuth's, or JSON-RPC's once the body is looked at.
 
 use http::header::{self, HeaderValue};
 use http::{Response, StatusCode};
@@ -62,13 +62,13 @@ impl Rejection {
         format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{error}}}"#)
     }
 
-    /// Digest §4: a 400, 404 or 405 that is no JSON-RPC error makes clients of both eras fall back to the older one.
+    /// MCP 2026-07-28: a 400, 404 or 405 that is no JSON-RPC error makes clients of both eras fall back to the older one.
     fn is_json_rpc(&self) -> bool {
         let falls_back = [StatusCode::BAD_REQUEST, StatusCode::NOT_FOUND, StatusCode::METHOD_NOT_ALLOWED];
         falls_back.contains(&self.status()) || *self == Self::Internal
     }
 
-    /// Digest §4: from the reserved codes only the standard's own; ours lie outside, one per HTTP status.
+    /// JSON-RPC 2.0 §5.1: from the reserved codes only the standard's own; ours lie outside, one per HTTP status.
     fn json_rpc_code(&self) -> i32 {
         const PARSE_ERROR: i32 = -32700;
         const INVALID_REQUEST: i32 = -32600;
@@ -79,7 +79,7 @@ impl Rejection {
         if let Self::Body(BodyFault::Syntax | BodyFault::Encoding) = self {
             return PARSE_ERROR;
         }
-        if *self == Self::Mirror {
+        if let Self::Mirror(_) = self {
             return HEADER_MISMATCH;
         }
         match self.status().as_u16() {

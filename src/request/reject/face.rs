@@ -37,7 +37,7 @@ impl Rejection {
             Self::BodyTimeout => Face(S::REQUEST_TIMEOUT, "request_timeout", "conn.body_timeout"),
             Self::BodyFraming => Face(S::BAD_REQUEST, "bad_request", "http.framing"),
             Self::Body(fault) => Face(S::BAD_REQUEST, "bad_request", body_reason(*fault)),
-            Self::Mirror => Face(S::BAD_REQUEST, "bad_request", "mcp.mirror"),
+            Self::Mirror(_) => Face(S::BAD_REQUEST, "bad_request", "mcp.mirror"),
             Self::AmbiguousUri => Face(S::BAD_REQUEST, "bad_request", "mcp.uri"),
             Self::Memory => Face(S::SERVICE_UNAVAILABLE, "temporarily_unavailable", "limit.memory"),
             Self::Loop => Face(S::LOOP_DETECTED, "loop_detected", "route.loop"),

@@ -9,6 +9,7 @@ use std::time::Duration;
 use http::header::HeaderValue;
 use http::{Method, StatusCode};
 
+use crate::mcp::mirror::Mismatch;
 use crate::mcp::reader::Fault as BodyFault;
 use crate::mcp::{Era, TargetKind};
 use crate::names::TenantId;
@@ -148,8 +149,8 @@ pub(crate) enum Rejection {
     #[error("{0}")]
     Body(BodyFault),
     /// Header fields and body do not say the same.
-    #[error("the header fields do not repeat what the body says")]
-    Mirror,
+    #[error("{0}")]
+    Mirror(#[from] Mismatch),
     /// A resource's URI that servers could read as another one.
     #[error("the resource's URI has a spelling that could be read as another one")]
     AmbiguousUri,
@@ -207,14 +208,14 @@ impl Rejection {
         if let Self::Scope(scope) = self {
             return Some(challenges.error(ChallengeError::InsufficientScope(scope), tenant));
         }
-        // Digest §2: a tenant that may not come in gets no challenge; another token of this caller would not help.
+        // RFC 6750 §3.1 has no code for this: a tenant that may not come in gets no challenge; another token of this caller would not help.
         let Self::Token(error) = self else { return None };
         let invalid = *error != TokenError::Tenant;
         invalid.then(|| challenges.error(ChallengeError::InvalidToken(error.description()), tenant))
     }
 }
 
-/// `Retry-After` in whole seconds, rounded up (digest §9): never earlier than it would help, never zero.
+/// `Retry-After` in whole seconds (RFC 9110 §10.2.3), rounded up: never earlier than it would help, never zero.
 pub(crate) fn whole_seconds(wait: Duration) -> u64 {
     (wait.as_secs() + u64::from(wait.subsec_nanos() > 0)).max(1)
 }

@@ -28,7 +28,7 @@ impl Sessions {
         let announced = once(headers, &SESSION_ID).map(Option::<&HeaderValue>::cloned);
         remove_spellings(headers, &SESSION_ID);
         remove_spellings(headers, &LAST_EVENT_ID);
-        // Digest §4: a modern answer has no session.
+        // MCP 2026-07-28: a modern answer has no session.
         if permit.era() == Era::Modern {
             return Ok(());
         }
@@ -42,7 +42,7 @@ impl Sessions {
         Ok(())
     }
 
-    /// Digest §5: after a successful DELETE the id is unknown here. On other replicas the upstream says so itself.
+    /// MCP 2025-11-25, Session Management: after a successful DELETE the id is unknown here. On other replicas the upstream says so itself.
     fn note_end(&self, session: &Session, method: &Method, status: StatusCode) {
         if let Session::Header(own) = session
             && method == Method::DELETE

@@ -76,7 +76,7 @@ impl Sessions {
         Ok(Self { keys: SessionKeys::new(keys)?, ended: Cache::new(MAX_ENDED) })
     }
 
-    /// Digest §5: an id that is not this caller's on this route is none: 404, and nothing goes upstream.
+    /// MCP 2025-11-25, Session Management: an id that is not this caller's on this route is none: 404, and nothing goes upstream.
     pub(crate) fn claim(
         &self,
         route: &Route,
@@ -88,7 +88,7 @@ impl Sessions {
         let claimed = if route.config.upstream.messages.is_some() && parts.method == Method::POST {
             // Such a server knows no other era: whatever the head says, the query decides whose session it is.
             self.of_query(&owner(), &parts.uri).map(Session::Endpoint)
-        } else if mirror::era_of_head(&parts.headers).map_err(|_| Rejection::Mirror)? == Era::Modern {
+        } else if mirror::era_of_head(&parts.headers)? == Era::Modern {
             Ok(Session::None)
         } else {
             self.of_fields(owner, &parts.headers, route.config.upstream.messages.is_none())

@@ -1,3 +1,5 @@
+//! What of a session goes upstream, and what of an answer comes back.
+
 use super::*;
 
 fn fields(fields: &[(&'static str, &str)]) -> HeaderMap {

@@ -1,3 +1,5 @@
+//! Where a request may carry its token, and how often.
+
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderValue, Uri};
 use proptest::prelude::*;

@@ -1,3 +1,5 @@
+//! Claims: audience, issuer, subject, client, scopes, and what the gateway does not support.
+
 use serde_json::{Value, json};
 
 use super::support::{ISSUER, Judge, RESOURCE, path, paths, refused};
@@ -237,6 +239,9 @@ fn c15_oversized_claims_are_refused() {
     refused(judge.with("email", "x".repeat(4097)), TokenError::ClaimSize, "email");
     refused(judge.with("email", json!(scopes(513))), TokenError::ClaimSize, "email array");
     refused(judge.with("jti", "x".repeat(4097)), TokenError::ClaimSize, "jti");
+    judge.expect.facts = paths(&["groups"]);
+    judge.with("groups", json!(scopes(1170))).unwrap();
+    refused(judge.with("groups", json!(scopes(1171))), TokenError::ClaimSize, "groups");
 }
 
 #[test]

@@ -1,3 +1,5 @@
+//! The token's own header decides nothing that the configuration does not allow.
+
 use serde_json::{Value, json};
 
 use super::support::{Judge, claims, ec, encode, refused};

@@ -1,3 +1,5 @@
+//! Which key verifies a token, and which never does.
+
 use serde_json::json;
 
 use super::support::{Judge, Signer, claims, ec, ec384, ed, encode, keys, refused, rsa, set, stranger};

@@ -1,3 +1,5 @@
+//! No mutated token verifies.
+
 use std::sync::OnceLock;
 
 use proptest::prelude::*;

@@ -1,3 +1,5 @@
+//! What is a compact JWT at all.
+
 use serde_json::json;
 
 use super::support::{Judge, claims, ec, encode, refused};

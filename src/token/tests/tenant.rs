@@ -1,3 +1,5 @@
+//! Tenants: listed, any, or the one in the resource.
+
 use serde_json::json;
 
 use super::support::{Judge, path, refused, stranger};

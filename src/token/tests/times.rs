@@ -1,3 +1,5 @@
+//! `exp`, `nbf` and `iat` against the time that is passed in.
+
 use std::time::Duration;
 
 use serde_json::json;

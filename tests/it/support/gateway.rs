@@ -67,6 +67,23 @@ fn base(issuer: &Issuer, upstream: &Upstream) -> String {
     )
 }
 
+/// Changes that add a further route for tokens of `corp`: its name, public URL, upstream and scopes.
+pub(crate) fn route(name: &str, resource: &str, upstream: &Upstream, scopes: &[&str]) -> String {
+    let upstream = upstream.url();
+    format!(
+        "[[routes]]\nname = \"{name}\"\nresource = \"{resource}\"\nupstream = \"{upstream}\"\n\
+         issuers = [\"corp\"]\nscopes = {scopes:?}\ntenant = \"any\"\n"
+    )
+}
+
+/// The one route, with the tenant in its path.
+pub(crate) const TENANT_IN_PATH: &str = r#"
+    [[routes]]
+    name = "notes"
+    resource = "https://mcp.example.com/{tenant}/mcp"
+    tenant = { from = "resource" }
+"#;
+
 impl Gateway {
     /// One issuer, one route, and changes to it: TOML that is merged in. Tables are merged key by key, lists of tables with
     /// a `name` table by table, everything else is replaced. Returns once every issuer's keys are there.

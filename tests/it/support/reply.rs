@@ -121,12 +121,12 @@ impl Reply {
         line
     }
 
-    /// What a refusal says, in the shape of OAuth or, once the body is looked at, of JSON-RPC (design §4).
+    /// What a refusal says, in the shape of OAuth or, once the body is looked at, of JSON-RPC (decision 0004).
     #[track_caller]
     pub(crate) fn refusal(&self) -> Value {
         let body = self.json();
         if body.get("jsonrpc").is_none() {
-            // Such an answer makes clients of both eras fall back to the older one (digest §4).
+            // Such an answer makes clients of both eras fall back to the older one (MCP 2026-07-28).
             assert!(![400, 404, 405].contains(&self.status()), "{body}");
             return body;
         }
@@ -150,7 +150,7 @@ impl Reply {
         assert_eq!(self.header("cache-control"), Some("no-store"));
     }
 
-    /// The challenge that digest §2 orders for this code, compared whole; none for all others.
+    /// The challenge that belongs to this code, compared whole; none for all others.
     #[track_caller]
     fn assert_challenge(&self, code: &str) {
         let error = match (self.status(), code) {
@@ -169,7 +169,7 @@ impl Reply {
         }
         let mut found = self.challenge().0;
         if error.is_some_and(|error| error == "invalid_request") {
-            // Digest §2 leaves the description out here; RFC 6750 §3 allows it.
+            // RFC 6750 §3: a description may stand here, and may be missing.
             found.retain(|(name, _)| name != "error_description");
         } else {
             wanted.extend(error.map(|_| ("error_description", description.as_str())));

@@ -1,0 +1,183 @@
+//! The documents against the code: every reason in the log is explained, and what the provider pages show works.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use portcullis::config::Config;
+use portcullis::policy::Policy;
+use portcullis::token::verify::{Checked, Expectations, Unverified};
+
+/// What the examples leave out.
+const LISTEN: &str = "[listen]\naddress = \"[::1]:0\"\ninsecure_plaintext = true\n";
+/// Seconds since 1970, while the tokens of the examples are good.
+const NOW: u64 = 1_795_300_100;
+/// Folders of the source that write no reasons: their dotted texts are keys of the configuration, claims and file names.
+const SILENT: [&str; 3] = ["demo/", "cli/", "config/"];
+/// Dotted texts elsewhere that are no reasons.
+const NO_REASONS: [&str; 2] = ["listen.address", "admin.address"];
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).to_owned()
+}
+
+fn read(path: &Path) -> String {
+    fs::read_to_string(path).unwrap_or_else(|why| panic!("{}: {why}", path.display()))
+}
+
+/// Every Rust file of the product, with its path inside `src`, without comments and without the tests at its end.
+fn sources() -> Vec<(String, String)> {
+    let base = root().join("src");
+    let (mut found, mut folders) = (Vec::new(), vec![base.clone()]);
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.strip_prefix(&base).unwrap().to_str().unwrap().to_owned();
+            if path.is_dir() {
+                folders.push(path);
+            } else if !name.ends_with("tests.rs") && !name.contains("/tests/") && !name.contains("/test_") {
+                let text = read(&path);
+                let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap();
+                let lines = code.lines().map(|line| line.split("//").next().unwrap());
+                found.push((name, lines.collect::<Vec<_>>().join("\n")));
+            }
+        }
+    }
+    found
+}
+
+/// The texts in quotation marks of one line.
+fn texts(line: &str) -> impl Iterator<Item = &str> {
+    line.split('"').skip(1).step_by(2)
+}
+
+/// `upstream.timeout`: two words with a dot between them.
+fn is_dotted(text: &str) -> bool {
+    let is_word = |word: &str| {
+        word.starts_with(|c: char| c.is_ascii_lowercase())
+            && word.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+    };
+    text.split_once('.').is_some_and(|(first, second)| is_word(first) && is_word(second))
+}
+
+/// Every reason and event that the code writes.
+fn written() -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for (name, code) in sources() {
+        if SILENT.iter().any(|silent| name.starts_with(silent)) {
+            continue;
+        }
+        for line in code.lines() {
+            let event = line.split_once("event = \"").and_then(|(_, rest)| rest.split('"').next());
+            let dotted = texts(line).filter(|text| is_dotted(text) && !NO_REASONS.contains(text));
+            found.extend(dotted.chain(event).chain(face(line).map(|(_, reason)| reason)).map(str::to_owned));
+        }
+    }
+    found
+}
+
+/// Code and reason of a line with a `Face`.
+fn face(line: &str) -> Option<(&str, &str)> {
+    let (_, face) = line.split_once("Face(S::")?;
+    let mut texts = texts(face);
+    Some((texts.next()?, texts.next()?))
+}
+
+/// The rows of the tables in `docs/errors.md`, by the word that they explain.
+fn explained() -> BTreeMap<String, String> {
+    let text = read(&root().join("docs/errors.md"));
+    let rows = text.lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`'));
+    rows.map(|(word, row)| (word.to_owned(), row.to_owned())).collect()
+}
+
+#[test]
+fn every_reason_and_event_is_explained() {
+    let (written, explained) = (written(), explained());
+    assert!(written.len() > 100, "only {} were found: the test does not see them", written.len());
+    let missing: Vec<_> = written.iter().filter(|word| !explained.contains_key(*word)).collect();
+    assert!(missing.is_empty(), "docs/errors.md does not explain {missing:?}");
+}
+
+#[test]
+fn nothing_is_explained_that_does_not_exist() {
+    let sources = sources();
+    let exists = |word: &String| sources.iter().any(|(_, code)| code.contains(&format!("\"{word}\"")));
+    let invented: Vec<_> = explained().into_keys().filter(|word| !exists(word)).collect();
+    assert!(invented.is_empty(), "docs/errors.md explains {invented:?}, which no code writes");
+}
+
+#[test]
+fn every_reason_stands_beside_its_error() {
+    let explained = explained();
+    let mut checked = 0;
+    for (name, code) in sources() {
+        for (error, reason) in code.lines().filter_map(face) {
+            checked += 1;
+            let row = explained.get(reason).map_or("", String::as_str);
+            assert!(row.contains(&format!("`{error}`")), "{name}: {reason} is {error}, docs/errors.md says {row}");
+        }
+    }
+    assert!(checked > 35, "only {checked} were found: the test does not see them");
+}
+
+/// The blocks of code of one kind in a document, without the indentation of a list that they stand in.
+fn blocks(text: &str, kind: &str) -> Vec<String> {
+    let block = |rest: &str| {
+        let lines: Vec<&str> = rest.split("```").next().unwrap().lines().collect();
+        let indent =
+            lines.iter().filter(|line| !line.trim().is_empty()).map(|line| line.len() - line.trim_start().len());
+        let indent = indent.min().unwrap_or(0);
+        lines.iter().map(|line| line.get(indent..).unwrap_or("")).collect::<Vec<_>>().join("\n")
+    };
+    text.split(&format!("```{kind}\n")).skip(1).map(block).collect()
+}
+
+fn parse(text: &str) -> Config {
+    Config::parse(text, Path::new("gateway.toml")).unwrap_or_else(|errors| panic!("{errors:#?}\n{text}"))
+}
+
+/// The names in the table of profiles.
+fn profiles() -> Vec<String> {
+    let code = read(&root().join("src/config/profile.rs"));
+    let code = code.split("#[cfg(test)]").next().unwrap();
+    let names = code.split("name: \"").skip(1).map(|rest| rest.split('"').next().unwrap().to_owned());
+    names.collect()
+}
+
+#[test]
+fn every_profile_has_a_page_whose_token_its_configuration_lets_in() {
+    let profiles = profiles();
+    assert!(profiles.len() >= 8, "{profiles:?}");
+    for profile in profiles {
+        let text = read(&root().join(format!("docs/providers/{profile}.md")));
+        let (configurations, tokens) = (blocks(&text, "toml"), blocks(&text, "json"));
+        let ([configuration], [header, claims]) = (configurations.as_slice(), tokens.as_slice()) else {
+            panic!("{profile}: one configuration, and a token's header and claims");
+        };
+        assert!(profile == "generic" || configuration.contains(&format!("profile = \"{profile}\"")), "{profile}");
+        let config = parse(&format!("{LISTEN}{configuration}"));
+        let route = &config.routes[0];
+        let part = |text: &str| URL_SAFE_NO_PAD.encode(text);
+        let token = format!("{}.{}.{}", part(header), part(claims), part("no signature is looked at"));
+        let checked = Unverified::read(&token)
+            .and_then(|token| token.check(&Expectations::new(route, &config.issuers[0]), None, NOW));
+        let caller = checked.and_then(Checked::claimed);
+        let caller = caller.unwrap_or_else(|why| panic!("{profile}: {why}"));
+        assert!(caller.client().is_some(), "{profile}");
+        let lacks = Policy::new(route).lacks_of_route(&caller);
+        assert!(lacks.is_empty(), "{profile}: lacks {lacks:?}");
+    }
+}
+
+#[test]
+fn the_rules_of_an_incident_are_accepted() {
+    let gateway = blocks(&read(&root().join("docs/providers/generic.md")), "toml").remove(0);
+    let rules = blocks(&read(&root().join("docs/operations.md")), "toml");
+    assert!(!rules.is_empty());
+    for rules in rules {
+        let config = parse(&format!("{LISTEN}{gateway}\n{rules}"));
+        assert!(!config.routes[0].policy.rules.is_empty(), "{rules}");
+    }
+}
