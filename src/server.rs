@@ -68,8 +68,11 @@ async fn bind(key: &'static str, address: SocketAddr) -> Result<TcpListener, Sta
 pub struct Gateway {
     address: SocketAddr,
     admin: SocketAddr,
+    delay: Duration,
     grace: Duration,
     tasks: TaskTracker,
+    /// Not ready any more; everything else goes on.
+    draining: CancellationToken,
     stop: CancellationToken,
     kill: CancellationToken,
     stream_ends: StreamEnds,
@@ -125,13 +128,14 @@ impl Gateway {
             kill: kill.clone(),
         });
         tasks.spawn(accept::accept(listeners.public, connections));
-        let mut operations = JoinSet::new();
+        let (mut operations, draining) = (JoinSet::new(), CancellationToken::new());
         operations.spawn(
-            Arc::new(Ops { issuers, routes: served, handler, certificate_expires, stop: stop.clone() })
+            Arc::new(Ops { issuers, routes: served, handler, certificate_expires, draining: draining.clone() })
                 .serve(listeners.admin),
         );
         tracing::info!(event = "started", version = env!("CARGO_PKG_VERSION"), %address, %admin);
-        Ok(Self { address, admin, grace: config.listen.shutdown_grace, tasks, stop, kill, stream_ends, operations })
+        let (delay, grace) = (config.listen.shutdown_delay, config.listen.shutdown_grace);
+        Ok(Self { address, admin, delay, grace, tasks, draining, stop, kill, stream_ends, operations })
     }
 
     /// Where clients connect.
@@ -144,9 +148,12 @@ impl Gateway {
         self.admin
     }
 
-    /// Stops accepting, lets requests finish within `listen.shutdown_grace`, ends the rest. True when all had finished by then.
+    /// Says that it is not ready, goes on for `listen.shutdown_delay`, stops accepting, lets requests finish within
+    /// `listen.shutdown_grace`, ends the rest. True when all had finished by then.
     pub async fn shut_down(mut self) -> bool {
-        tracing::info!(event = "shutdown.started", grace_s = self.grace.as_secs());
+        tracing::info!(event = "shutdown.started", delay_s = self.delay.as_secs(), grace_s = self.grace.as_secs());
+        self.draining.cancel();
+        tokio::time::sleep(self.delay).await;
         self.stop.cancel();
         self.stream_ends.listening.cancel();
         self.tasks.close();

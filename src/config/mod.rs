@@ -87,7 +87,9 @@ pub struct Listen {
     pub tls: Option<Tls>,
     /// Peers whose `Forwarded` / `X-Forwarded-*` are believed.
     pub trusted_proxies: Vec<IpNet>,
-    /// How long running requests may go on after SIGTERM.
+    /// How long everything goes on as before after SIGTERM, but for `/readyz`: balancers need time to look elsewhere.
+    pub shutdown_delay: Duration,
+    /// How long running requests may go on after that.
     pub shutdown_grace: Duration,
     /// The bounds of connections and requests.
     pub limits: Limits,

@@ -45,8 +45,8 @@ pub(crate) struct Ops {
     pub(crate) handler: Arc<Handler>,
     /// See [`Readings`].
     pub(crate) certificate_expires: Option<i64>,
-    /// The gateway stops.
-    pub(crate) stop: CancellationToken,
+    /// The gateway is about to stop.
+    pub(crate) draining: CancellationToken,
 }
 
 impl Ops {

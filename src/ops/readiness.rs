@@ -44,7 +44,7 @@ struct Route<'a> {
 impl<'a> Readiness<'a> {
     /// As it is now.
     pub(super) fn new(ops: &'a Ops) -> Self {
-        let draining = ops.stop.is_cancelled();
+        let draining = ops.draining.is_cancelled();
         let issuers: Vec<_> = ops.issuers.iter().map(|(name, store)| Issuer::new(name, &store.status())).collect();
         let routes = ops.routes.iter().map(|(name, trusted)| Route::new(name.as_str(), trusted, &issuers)).collect();
         Self { ready: !draining && issuers.iter().all(|issuer| issuer.ready), draining, issuers, routes }
