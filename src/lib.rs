@@ -12,6 +12,8 @@ pub mod connection;
 
 mod request;
 
+mod metrics;
+
 pub mod policy;
 
 pub mod session;

@@ -58,12 +58,16 @@ fn run(config: Config) -> Result<String, Failure> {
         let gateway = Gateway::start(config, listeners).await?;
         stop().await;
         tokio::select! {
-            _ = gateway.shut_down() => Ok(String::new()),
+            all_ended = gateway.shut_down() => all_ended.then(String::new).ok_or_else(cut_off),
             () = stop() => Err(Failure::Other("stopped at once by a second signal".into())),
         }
     });
     runtime.shutdown_background(); // a name that is still being looked up must not hold up the end
     ended
+}
+
+fn cut_off() -> Failure {
+    Failure::Other("requests were cut off: they did not end within listen.shutdown_grace".into())
 }
 
 #[cfg(feature = "demo")]

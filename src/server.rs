@@ -12,6 +12,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::config::Config;
 use crate::connection::{Connections, accept, tls};
+use crate::metrics::Metrics;
 use crate::ops::Ops;
 use crate::request::Handler;
 use crate::request::authenticate::Authenticator;
@@ -46,7 +47,7 @@ pub enum StartError {
 pub struct Listeners {
     /// The public listener.
     pub public: TcpListener,
-    /// `/healthz`, `/readyz`.
+    /// `/healthz`, `/readyz`, `/metrics`.
     pub admin: TcpListener,
 }
 
@@ -67,8 +68,11 @@ async fn bind(key: &'static str, address: SocketAddr) -> Result<TcpListener, Sta
 pub struct Gateway {
     address: SocketAddr,
     admin: SocketAddr,
+    delay: Duration,
     grace: Duration,
     tasks: TaskTracker,
+    /// Not ready any more; everything else goes on.
+    draining: CancellationToken,
     stop: CancellationToken,
     kill: CancellationToken,
     stream_ends: StreamEnds,
@@ -87,6 +91,7 @@ impl Gateway {
         let address = local("listen.address", &listeners.public, config.listen.address)?;
         let admin = local("admin.address", &listeners.admin, config.admin)?;
         let tls = config.listen.tls.as_ref().map(tls::server_config).transpose().map_err(|error| unusable(&error))?;
+        let certificate_expires = config.listen.tls.as_ref().and_then(tls::expires);
         let authenticator = Authenticator::new(&config).map_err(|error| unusable(&error))?;
         let names = config.issuers.iter().map(|issuer| issuer.name.clone());
         let issuers: Vec<_> = names.zip(authenticator.stores().iter().cloned()).collect();
@@ -100,18 +105,22 @@ impl Gateway {
             tracing::info!(event = "route", route = route.name.as_str(), %resource, %upstream);
         }
         let stream_ends = StreamEnds::default();
-        let handler = Handler {
-            routes: Routes::new(config.routes, config.issuers).map_err(|error| unusable(&error))?,
+        let metrics = Arc::new(Metrics::new());
+        let served = config.routes.iter().map(|route| (route.name.clone(), route.issuers.clone())).collect();
+        let handler = Arc::new(Handler {
+            routes: Routes::new(config.routes, config.issuers, &metrics).map_err(|error| unusable(&error))?,
             authenticator,
             limits: config.listen.limits.clone(),
             trusted_proxies: config.listen.trusted_proxies,
             stream_ends: stream_ends.clone(),
             sessions: Arc::new(Sessions::new(&config.session_keys).map_err(|error| unusable(&error))?),
             budgets: Budgets::new(&config.listen.limits),
+            unrouted: metrics.route(None),
+            metrics,
             tasks: tasks.clone(),
-        };
+        });
         let connections = Arc::new(Connections {
-            handler,
+            handler: Arc::clone(&handler),
             limits: config.listen.limits,
             tls: tls.map(|tls| TlsAcceptor::from(Arc::new(tls))),
             tasks: tasks.clone(),
@@ -119,10 +128,14 @@ impl Gateway {
             kill: kill.clone(),
         });
         tasks.spawn(accept::accept(listeners.public, connections));
-        let mut operations = JoinSet::new();
-        operations.spawn(Arc::new(Ops { issuers, stop: stop.clone() }).serve(listeners.admin));
+        let (mut operations, draining) = (JoinSet::new(), CancellationToken::new());
+        operations.spawn(
+            Arc::new(Ops { issuers, routes: served, handler, certificate_expires, draining: draining.clone() })
+                .serve(listeners.admin),
+        );
         tracing::info!(event = "started", version = env!("CARGO_PKG_VERSION"), %address, %admin);
-        Ok(Self { address, admin, grace: config.listen.shutdown_grace, tasks, stop, kill, stream_ends, operations })
+        let (delay, grace) = (config.listen.shutdown_delay, config.listen.shutdown_grace);
+        Ok(Self { address, admin, delay, grace, tasks, draining, stop, kill, stream_ends, operations })
     }
 
     /// Where clients connect.
@@ -130,14 +143,17 @@ impl Gateway {
         self.address
     }
 
-    /// Where `/healthz` and `/readyz` are.
+    /// Where `/healthz`, `/readyz` and `/metrics` are.
     pub fn admin_address(&self) -> SocketAddr {
         self.admin
     }
 
-    /// Stops accepting, lets requests finish within `listen.shutdown_grace`, ends the rest. True when all had finished by then.
+    /// Says that it is not ready, goes on for `listen.shutdown_delay`, stops accepting, lets requests finish within
+    /// `listen.shutdown_grace`, ends the rest. True when all had finished by then.
     pub async fn shut_down(mut self) -> bool {
-        tracing::info!(event = "shutdown.started", grace_s = self.grace.as_secs());
+        tracing::info!(event = "shutdown.started", delay_s = self.delay.as_secs(), grace_s = self.grace.as_secs());
+        self.draining.cancel();
+        tokio::time::sleep(self.delay).await;
         self.stop.cancel();
         self.stream_ends.listening.cancel();
         self.tasks.close();

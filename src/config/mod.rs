@@ -33,7 +33,7 @@ pub use resource::{Authority, Resource};
 pub struct Config {
     /// The public listener.
     pub listen: Listen,
-    /// Where `/healthz` and `/readyz` are served; never the public listener.
+    /// Where `/healthz`, `/readyz` and `/metrics` are served; never the public listener.
     pub admin: SocketAddr,
     /// How the log looks.
     pub log: Log,
@@ -87,7 +87,9 @@ pub struct Listen {
     pub tls: Option<Tls>,
     /// Peers whose `Forwarded` / `X-Forwarded-*` are believed.
     pub trusted_proxies: Vec<IpNet>,
-    /// How long running requests may go on after SIGTERM.
+    /// How long everything goes on as before after SIGTERM, but for `/readyz`: balancers need time to look elsewhere.
+    pub shutdown_delay: Duration,
+    /// How long running requests may go on after that.
     pub shutdown_grace: Duration,
     /// The bounds of connections and requests.
     pub limits: Limits,

@@ -63,13 +63,15 @@ pub(crate) async fn accept(listener: TcpListener, connections: Arc<Connections>)
 
 fn begin(connections: &Arc<Connections>, caps: &Caps, stream: TcpStream, address: SocketAddr) {
     let Some(slot) = caps.take(address.ip()) else {
-        tracing::info!(event = "refused", reason = "conn.limit", peer = %address, "connection refused");
+        let reason = connections.refused("conn.limit");
+        tracing::info!(event = "refused", reason, peer = %address, "connection refused");
         return; // dropped: closed at once (threat D6)
     };
+    let open = connections.handler.metrics.open_connection();
     let connections = Arc::clone(connections);
     connections.tasks.clone().spawn(async move {
         connections.serve(stream, address).await;
-        drop(slot);
+        drop((slot, open));
     });
 }
 

@@ -13,7 +13,6 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use crate::request::Handler;
 use crate::request::body::ReplyBody;
 use crate::request::provenance::Peer;
 
@@ -80,7 +79,7 @@ impl Connections {
             let (this, peer, under_way) = (Arc::clone(&this), peer.clone(), begun.begin());
             async move {
                 let response = match fault {
-                    Some(fault) => Handler::fault(&peer, &request, fault),
+                    Some(fault) => this.handler.fault(&peer, &request, fault),
                     None => this.handler.handle(&peer, request).await,
                 };
                 Ok::<_, Infallible>(response.map(|body| Busy::new(body, under_way)))
@@ -107,7 +106,7 @@ impl Connections {
             let (this, peer, under_way) = (Arc::clone(&this), peer.clone(), begun.begin());
             async move {
                 let response: Response<ReplyBody> = match super::head::judge_decoded(&request) {
-                    Err(fault) => Handler::fault(&peer, &request, fault),
+                    Err(fault) => this.handler.fault(&peer, &request, fault),
                     Ok(()) => this.handler.handle(&peer, request).await,
                 };
                 Ok::<_, Infallible>(response.map(|body| Busy::new(body, under_way)))

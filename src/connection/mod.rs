@@ -26,7 +26,7 @@ use stall::Stall;
 
 /// What all connections share.
 pub(crate) struct Connections {
-    pub(crate) handler: Handler,
+    pub(crate) handler: Arc<Handler>,
     pub(crate) limits: Limits,
     /// `None` only for `insecure_plaintext`.
     pub(crate) tls: Option<TlsAcceptor>,
@@ -55,13 +55,25 @@ impl Connections {
         };
         let stream = match stream {
             Ok(Ok(stream)) => stream,
-            Ok(Err(error)) => return tracing::info!(event = "refused", reason = "conn.tls", peer = %address, %error),
-            Err(_) => return tracing::info!(event = "refused", reason = "conn.tls_timeout", peer = %address),
+            Ok(Err(error)) => {
+                let reason = self.refused("conn.tls");
+                return tracing::info!(event = "refused", reason, peer = %address, %error);
+            }
+            Err(_) => {
+                let reason = self.refused("conn.tls_timeout");
+                return tracing::info!(event = "refused", reason, peer = %address);
+            }
         };
         let session = stream.get_ref().1;
         let is_http2 = session.alpn_protocol() == Some(b"h2");
         let server_name = session.server_name().map(|name| Arc::from(name.to_ascii_lowercase()));
         let peer = Peer { address, secure: true, server_name };
         if is_http2 { self.serve_http2(stream, peer).await } else { self.serve_http1(stream, peer).await }
+    }
+
+    /// Counts a connection that is closed before its first request; gives the log its word.
+    fn refused(&self, reason: &'static str) -> &'static str {
+        self.handler.metrics.connection_refused(reason);
+        reason
     }
 }

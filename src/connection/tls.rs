@@ -70,6 +70,16 @@ pub fn server_config(tls: &Tls) -> Result<ServerConfig, TlsError> {
     Ok(config)
 }
 
+/// When the first certificate of the chain ends, in seconds since 1970; `None` when none can be read.
+pub(crate) fn expires(tls: &Tls) -> Option<i64> {
+    let end = |der: &CertificateDer<'_>| {
+        x509_parser::parse_x509_certificate(der)
+            .ok()
+            .map(|(_, certificate)| certificate.validity().not_after.timestamp())
+    };
+    certificates(&tls.certificate).ok()?.iter().filter_map(end).min()
+}
+
 fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let unreadable = |source| TlsError::Unreadable { file: file.to_owned(), source };
     let certificates: Vec<_> = CertificateDer::pem_file_iter(file).and_then(Iterator::collect).map_err(unreadable)?;
@@ -87,4 +97,36 @@ fn client_verifier(
     let builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
     let builder = if client.required { builder } else { builder.allow_unauthenticated() };
     builder.build().map_err(|source| TlsError::ClientCa { file: client.ca.clone(), source })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write as _;
+
+    /// A file with one certificate per year of end.
+    fn chain(years: &[i32]) -> (tempfile::NamedTempFile, Tls) {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        for year in years {
+            let mut params = rcgen::CertificateParams::new(vec!["mcp.test".into()]).unwrap();
+            params.not_after = rcgen::date_time_ymd(*year, 1, 1);
+            let certificate = params.self_signed(&rcgen::KeyPair::generate().unwrap()).unwrap();
+            file.write_all(certificate.pem().as_bytes()).unwrap();
+        }
+        let path = file.path().to_owned();
+        (file, Tls { certificate: path.clone(), key: path, client: None })
+    }
+
+    #[test]
+    fn a_chain_ends_with_the_first_of_its_certificates() {
+        const JANUARY_2030: i64 = 1_893_456_000;
+        for years in [&[2030][..], &[2031, 2030, 2040]] {
+            let (file, tls) = chain(years);
+            assert_eq!(expires(&tls), Some(JANUARY_2030), "{years:?}");
+            drop(file);
+            assert_eq!(expires(&tls), None, "the file is gone");
+        }
+        let (_file, tls) = chain(&[]);
+        assert_eq!(expires(&tls), None);
+    }
 }

@@ -1,12 +1,13 @@
-//! One record per request, written however the request ends. Never a token, never a body, never a query.
+//! One record per request, written and counted however the request ends. Never a token, never a body, never a query.
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use http::{Method, Request, Response, StatusCode, Uri};
 
 use crate::mcp::{Era, Operation};
+use crate::metrics::{Ended, Open, RouteSeries};
 use crate::names::RouteName;
 use crate::token::Identity;
 
@@ -14,6 +15,7 @@ use super::body::ReplyBody;
 use super::provenance::Peer;
 use super::reject::Rejection;
 use super::relay::RelayError;
+use super::route::Route;
 
 /// Longest text of a client that a record holds (threats: 256 bytes).
 const MAX_TEXT_BYTES: usize = 256;
@@ -25,6 +27,9 @@ pub(crate) struct Audit(Box<Record>);
 #[derive(Debug)]
 struct Record {
     started: Instant,
+    /// Counts the record, and what it says.
+    series: Arc<RouteSeries>,
+    _under_way: Open,
     request_id: String,
     peer: std::net::SocketAddr,
     client_address: Option<IpAddr>,
@@ -38,7 +43,11 @@ struct Record {
     rejection: Option<Rejection>,
     detail: Option<String>,
     status: Option<StatusCode>,
-    upstream: Option<std::time::Duration>,
+    /// Until the request went upstream.
+    gateway: Option<Duration>,
+    /// From there to the head of the answer.
+    upstream: Option<Duration>,
+    is_event_stream: bool,
     sent: u64,
     end: End,
 }
@@ -69,9 +78,12 @@ enum End {
 
 impl Audit {
     /// Begins with what the head tells. Dropped before [`Audit::finish`], it says that the client left early.
-    pub(crate) fn begin<B>(peer: &Peer, request: &Request<B>) -> Self {
+    /// `series` counts what is addressed to no route.
+    pub(crate) fn begin<B>(peer: &Peer, request: &Request<B>, series: &Arc<RouteSeries>) -> Self {
         Self(Box::new(Record {
             started: Instant::now(),
+            _under_way: series.request(),
+            series: Arc::clone(series),
             request_id: format!("{:032x}", fastrand::u128(..)),
             peer: peer.address,
             client_address: None,
@@ -85,7 +97,9 @@ impl Audit {
             rejection: None,
             detail: None,
             status: None,
+            gateway: None,
             upstream: None,
+            is_event_stream: false,
             sent: 0,
             end: End::ClientGone,
         }))
@@ -97,8 +111,9 @@ impl Audit {
     }
 
     /// The route that was found, and the client's address as far as proxies are believed.
-    pub(crate) fn route(&mut self, route: &RouteName, client: IpAddr) {
-        self.0.route = Some(route.clone());
+    pub(crate) fn route(&mut self, route: &Route, client: IpAddr) {
+        self.0.route = Some(route.config.name.clone());
+        self.0.series = Arc::clone(&route.series);
         self.0.client_address = Some(client);
     }
 
@@ -123,9 +138,14 @@ impl Audit {
         self.0.detail = Some(clip(&detail.to_string()).to_owned());
     }
 
+    /// It goes upstream.
+    pub(crate) fn upstream_asked(&mut self) {
+        self.0.gateway = Some(self.0.started.elapsed());
+    }
+
     /// The upstream's head came.
     pub(crate) fn upstream_answered(&mut self) {
-        self.0.upstream = Some(self.0.started.elapsed());
+        self.0.upstream = self.0.gateway.map(|gateway| self.0.started.elapsed().saturating_sub(gateway));
     }
 
     /// Refused.
@@ -137,6 +157,7 @@ impl Audit {
     pub(crate) fn finish(mut self, mut response: Response<ReplyBody>) -> Response<ReplyBody> {
         self.0.status = Some(response.status());
         self.0.end = End::Whole;
+        self.0.is_event_stream = response.body().is_event_stream();
         response.body_mut().set_audit(self);
         response
     }
@@ -144,6 +165,7 @@ impl Audit {
     /// Bytes of the response body that went out.
     pub(crate) fn sent(&mut self, bytes: usize) {
         self.0.sent += bytes as u64;
+        self.0.series.sent(bytes);
     }
 
     /// The response body broke.
@@ -174,15 +196,17 @@ impl Drop for Audit {
             (None, End::ClientGone) => Some("stream.client_gone"),
             (None, End::Broken(error)) => Some(error.reason()),
         };
-        let event = match (&record.rejection, record.end) {
+        let outcome = match (&record.rejection, record.end) {
             (Some(_), _) => "refused",
             (None, End::Whole | End::Expired) => "served",
             (None, End::ClientGone | End::Broken(_)) => "broken_off",
         };
+        let time = record.started.elapsed();
+        record.count(outcome, reason.unwrap_or(""), time);
         let identity = record.identity.as_deref();
         tracing::info!(
             target: "portcullis::request",
-            event,
+            event = outcome,
             status = record.status.map(|status| status.as_u16()),
             reason,
             detail = record.detail.as_deref(),
@@ -203,12 +227,27 @@ impl Drop for Audit {
             rule = record.rule,
             sent_bytes = record.sent,
             upstream_ms = record.upstream.map(millis),
-            duration_ms = millis(record.started.elapsed()),
+            duration_ms = millis(time),
         );
     }
 }
 
-fn millis(time: std::time::Duration) -> f64 {
+impl Record {
+    fn count(&self, outcome: &'static str, reason: &'static str, time: Duration) {
+        self.series.ended(&Ended {
+            era: self.era,
+            status: self.status,
+            outcome,
+            reason,
+            is_event_stream: self.is_event_stream,
+            time,
+            gateway: self.gateway,
+            upstream: self.upstream,
+        });
+    }
+}
+
+fn millis(time: Duration) -> f64 {
     (time.as_secs_f64() * 1e6).round() / 1e3
 }
 

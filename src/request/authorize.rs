@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::mcp::list::ListKind;
 use crate::mcp::message::LISTEN;
 use crate::mcp::{Content, Era, Message, Operation, RequestId, TargetKind};
+use crate::metrics::Decision as Counted;
 use crate::policy::{Policy, Verdict};
 use crate::token::Identity;
 
@@ -56,6 +57,7 @@ pub(crate) fn authorize(
             continue;
         };
         let decision = route.policy.decide(admission.identity(), operation);
+        route.series.decided(&operation.method, counted(&decision.verdict));
         let outcome = refuse(decision.verdict, operation).inspect_err(|_| id.clone_from(&message.id));
         if outcome.is_err() || std::mem::take(&mut is_first) {
             let rule = decision.rule.and_then(|rule| route.config.policy.rules.get(rule));
@@ -74,6 +76,14 @@ fn refuse(verdict: Verdict, operation: &Operation) -> Result<(), Rejection> {
         Verdict::Scopes(scope) => Err(Rejection::Scope(scope)),
         Verdict::Denied => Err(Rejection::Denied(operation.targets.first().map(|target| target.kind))),
         Verdict::Ambiguous => Err(Rejection::AmbiguousUri),
+    }
+}
+
+fn counted(verdict: &Verdict) -> Counted {
+    match verdict {
+        Verdict::Allowed => Counted::Allowed,
+        Verdict::Scopes(_) => Counted::InsufficientScope,
+        Verdict::Denied | Verdict::Ambiguous => Counted::Denied,
     }
 }
 

@@ -40,6 +40,11 @@ impl ReplyBody {
         Self { kind: Kind::Upstream(Box::new(relay)), rest: Bytes::new(), audit: None }
     }
 
+    /// It brings events for as long as they come.
+    pub(crate) fn is_event_stream(&self) -> bool {
+        matches!(&self.kind, Kind::Upstream(relay) if relay.is_event_stream())
+    }
+
     /// Hands the record over; it is written when this body is gone.
     pub(crate) fn set_audit(&mut self, audit: Audit) {
         self.audit = Some(audit);

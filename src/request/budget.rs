@@ -19,6 +19,7 @@ const SHARES: usize = 1024;
 /// The memory for all callers.
 #[derive(Debug)]
 pub(crate) struct Budgets {
+    bytes: usize,
     whole: Arc<Semaphore>,
     shares: Vec<Arc<Semaphore>>,
     hasher: RandomState,
@@ -39,11 +40,18 @@ impl Budgets {
     /// `buffered_bytes` in all. One body must fit into a share.
     pub(crate) fn new(limits: &Limits) -> Self {
         let share = (limits.buffered_bytes / CALLERS_PART).max(limits.body_bytes);
+        let whole = bytes(limits.buffered_bytes);
         Self {
-            whole: bytes(limits.buffered_bytes),
+            bytes: whole.available_permits(),
+            whole,
             shares: std::iter::repeat_with(|| bytes(share)).take(SHARES).collect(),
             hasher: RandomState::new(),
         }
+    }
+
+    /// What is held at the moment, in all.
+    pub(crate) fn in_use(&self) -> usize {
+        self.bytes.saturating_sub(self.whole.available_permits())
     }
 
     /// This caller's. The hash is keyed, so that nobody can choose whose share to spend.

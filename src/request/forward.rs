@@ -156,6 +156,7 @@ pub(crate) async fn forward(
     let (upload, state) = Upload::new(permit.take_body());
     let mut request = outgoing(route, &permit, parts, around.provenance, audit.request_id(), upload);
     watch.ask(request.headers_mut());
+    audit.upstream_asked();
     let mut response = match upstream.send(request, &state).await {
         Ok(response) => response,
         Err((failure, error)) => {

@@ -42,6 +42,7 @@ use tokio_util::task::TaskTracker;
 use crate::config::Limits;
 use crate::headers::{X_REQUEST_ID, is_loop, visible};
 use crate::mcp::{RequestId, mirror};
+use crate::metrics::{Metrics, RouteSeries};
 use crate::names::TenantId;
 use crate::token::Identity;
 
@@ -67,6 +68,9 @@ pub(crate) struct Handler {
     pub(crate) stream_ends: StreamEnds,
     pub(crate) sessions: Arc<Sessions>,
     pub(crate) budgets: Budgets,
+    pub(crate) metrics: Arc<Metrics>,
+    /// Of what is addressed to no route.
+    pub(crate) unrouted: Arc<RouteSeries>,
     pub(crate) tasks: TaskTracker,
 }
 
@@ -85,7 +89,7 @@ struct Context {
 impl Handler {
     /// Answers one request. Never fails: a rejection is a response too.
     pub(crate) async fn handle(&self, peer: &Peer, request: Request<Incoming>) -> Response<ReplyBody> {
-        let mut audit = Audit::begin(peer, &request);
+        let mut audit = Audit::begin(peer, &request, &self.unrouted);
         // Threat O8: a bug costs one request, not the connection of others.
         let answered = AssertUnwindSafe(self.answer(peer, request, &mut audit)).catch_unwind().await;
         let mut response = answered.unwrap_or_else(|_| refuse(Rejection::Internal, None, &mut audit));
@@ -94,8 +98,8 @@ impl Handler {
     }
 
     /// Answers a head that was refused before it became a request.
-    pub(crate) fn fault(peer: &Peer, request: &Request<Incoming>, fault: Fault) -> Response<ReplyBody> {
-        let mut audit = Audit::begin(peer, request);
+    pub(crate) fn fault(&self, peer: &Peer, request: &Request<Incoming>, fault: Fault) -> Response<ReplyBody> {
+        let mut audit = Audit::begin(peer, request, &self.unrouted);
         let mut response = refuse(Rejection::Http(fault), None, &mut audit);
         response.headers_mut().insert(X_REQUEST_ID, visible(audit.request_id()));
         audit.finish(response)
@@ -124,7 +128,7 @@ impl Handler {
         let (parts, body) = request;
         let mut body = Some(body);
         let provenance = provenance(peer, &parts.headers, &self.trusted_proxies);
-        audit.route(&route.config.name, provenance.client);
+        audit.route(&route, provenance.client);
         let rates = RateFields::default();
         let mut context = Context { route, tenant, provenance, rates, inspected: false, id: None };
         let origin = cors::checked_origin(&parts.headers, &context.route.config.origins);

@@ -14,6 +14,8 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, Sleep};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
+use crate::metrics::Open;
+
 use super::admit::Admission;
 use super::edit::Editor;
 use super::farewell::Farewell;
@@ -72,13 +74,20 @@ pub(crate) struct StreamEnd {
     expired: bool,
     /// What is said then.
     farewell: Option<Farewell>,
+    /// It counts as open until then.
+    _open: Open,
 }
 
 impl StreamEnd {
     /// When the gateway stops, or when the token that opened the stream is over (threat M23): whichever comes first.
-    pub(crate) fn new(stopping: CancellationToken, token_expires: Instant, farewell: Option<Farewell>) -> Self {
+    pub(crate) fn new(
+        stopping: CancellationToken,
+        token_expires: Instant,
+        farewell: Option<Farewell>,
+        open: Open,
+    ) -> Self {
         let token_expires = Box::pin(tokio::time::sleep_until(token_expires));
-        Self { stopping: Box::pin(stopping.cancelled_owned()), token_expires, expired: false, farewell }
+        Self { stopping: Box::pin(stopping.cancelled_owned()), token_expires, expired: false, farewell, _open: open }
     }
 
     /// The body may become longer than the upstream's.
@@ -121,6 +130,11 @@ impl Relay {
     /// True once the last frame has been handed on.
     pub(crate) fn is_finished(&self) -> bool {
         self.finished
+    }
+
+    /// True for event streams; they end in other ways and at other times than answers.
+    pub(crate) fn is_event_stream(&self) -> bool {
+        self.end.is_some()
     }
 
     /// True when the stream was ended because its token was over.

@@ -76,7 +76,7 @@ impl Returning<'_> {
     fn stream_end(&self, headers: &HeaderMap) -> StreamEnd {
         let expires = Instant::now() + time_left(self.permit.identity());
         let listens = self.permit.listens().filter(|_| !is_coded(headers));
-        StreamEnd::new(self.stopping.clone(), expires, listens.map(Farewell::new))
+        StreamEnd::new(self.stopping.clone(), expires, listens.map(Farewell::new), self.route.series.event_stream())
     }
 
     async fn whole(

@@ -8,6 +8,7 @@ use http::{Method, Response};
 
 use crate::config::resource::{WELL_KNOWN, split_authority};
 use crate::config::{Authority, IssuerConfig, RouteConfig};
+use crate::metrics::{Metrics, RouteSeries};
 use crate::names::TenantId;
 use crate::oauth::challenge::Challenges;
 use crate::oauth::metadata;
@@ -33,6 +34,7 @@ pub(crate) struct Route {
     pub(crate) challenges: Challenges,
     pub(crate) policy: Policy,
     pub(crate) limits: RouteLimits,
+    pub(crate) series: Arc<RouteSeries>,
     pub(crate) upstream: UpstreamClient,
     /// The resource's own authority and the further ones.
     authorities: Vec<Authority>,
@@ -61,9 +63,13 @@ type Addressed<'a> = (&'a Arc<Route>, Option<TenantId>);
 
 impl Routes {
     /// Compiles the routes; reads the trust anchors of their upstreams.
-    pub(crate) fn new(config: Vec<RouteConfig>, issuers: Vec<IssuerConfig>) -> Result<Self, TrustError> {
-        let routes =
-            config.into_iter().enumerate().map(|(index, config)| Route::new(index, config, &issuers).map(Arc::new));
+    pub(crate) fn new(
+        config: Vec<RouteConfig>,
+        issuers: Vec<IssuerConfig>,
+        metrics: &Metrics,
+    ) -> Result<Self, TrustError> {
+        let route = |(index, config)| Route::new(index, config, &issuers, metrics).map(Arc::new);
+        let routes = config.into_iter().enumerate().map(route);
         Ok(Self { routes: routes.collect::<Result<_, _>>()?, issuers })
     }
 
@@ -136,7 +142,7 @@ impl Routes {
 }
 
 impl Route {
-    fn new(index: usize, config: RouteConfig, issuers: &[IssuerConfig]) -> Result<Self, TrustError> {
+    fn new(index: usize, config: RouteConfig, issuers: &[IssuerConfig], metrics: &Metrics) -> Result<Self, TrustError> {
         let shared = !config.resource.has_tenant();
         let document = shared.then(|| bytes::Bytes::from(metadata::document(&config, issuers, None)));
         let mut authorities = vec![config.resource.authority().clone()];
@@ -146,6 +152,7 @@ impl Route {
             challenges: Challenges::new(config.resource.clone(), &config.first_scopes()),
             policy: Policy::new(&config),
             limits: RouteLimits::new(&config.limits),
+            series: metrics.route(Some(&config.name)),
             upstream: UpstreamClient::new(&config)?,
             authorities,
             document,

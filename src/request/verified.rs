@@ -61,6 +61,11 @@ impl VerifiedTokens {
         Fingerprint(fingerprint)
     }
 
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.tokens.len()
+    }
+
     pub(crate) fn get(&self, token: &Fingerprint) -> Option<Verified> {
         self.tokens.get(token)
     }

@@ -12,7 +12,7 @@ const ROWS: &[&[&str]] = &[
     &["server"],
     &["connection", "ops", "telemetry"],
     &["request"],
-    &["policy", "session"],
+    &["policy", "session", "metrics"],
     &["mcp", "token", "keys", "oauth", "headers"],
     &["trust"],
     &["config"],

@@ -13,7 +13,7 @@ fn grace(time: &str) -> String {
 }
 
 /// Begins the drain beside the test.
-fn begin_shut_down(gateway: Gateway) -> JoinSet<()> {
+fn begin_shut_down(gateway: Gateway) -> JoinSet<bool> {
     let mut ending = JoinSet::new();
     ending.spawn(gateway.shut_down());
     ending
@@ -73,7 +73,23 @@ async fn o7_running_request_is_finished() {
     assert_eq!(reply.next().await.as_deref(), Some("1}"));
     assert_eq!(reply.next().await, None);
     drop(reply);
+    assert!(within("the end", ending.join_next()).await.unwrap().unwrap());
+}
+
+#[tokio::test]
+async fn o7_readiness_turns_before_connections_are_refused() {
+    let (issuer, _upstream, gateway) = start_with("listen.shutdown_delay = \"1s\"").await;
+    let (admin, address) = (gateway.admin(), gateway.address());
+    let client = gateway.client().bearer(issuer.mint());
+    let start = Instant::now();
+    let mut ending = begin_shut_down(gateway);
+    while admin.clone().get("/readyz").await.status() != 503 {}
+    assert_eq!(admin.get("/readyz").await.json()["draining"], true);
+    client.post(PATH).await.assert_served();
+    assert!(start.elapsed() < Duration::from_secs(1), "{:?}: nothing was asked in time", start.elapsed());
     within("the end", ending.join_next()).await.unwrap().unwrap();
+    assert!(start.elapsed() >= Duration::from_secs(1));
+    assert!(TcpStream::connect(address).await.is_err());
 }
 
 #[tokio::test]
@@ -151,7 +167,8 @@ async fn o7_what_does_not_end_is_cut_off_after_the_grace_time() {
     upstream.until("the request is there", |request| request.complete).await;
     let start = Instant::now();
     let mut ending = begin_shut_down(gateway);
-    within("the end", ending.join_next()).await.unwrap().unwrap();
+    let all_ended = within("the end", ending.join_next()).await.unwrap().unwrap();
+    assert!(!all_ended, "the exit status tells");
     assert!(start.elapsed() >= Duration::from_millis(450), "{:?}", start.elapsed());
     assert!(start.elapsed() < Duration::from_secs(6), "{:?}", start.elapsed());
     stuck.assert_closed().await;
@@ -183,6 +200,6 @@ async fn o7_health_is_answered_while_it_drains() {
 async fn o7_both_listeners_are_free_after_the_end() {
     let (_issuer, _upstream, gateway) = start_with(&grace("1s")).await;
     let address = gateway.address();
-    gateway.shut_down().await;
+    assert!(gateway.shut_down().await);
     eventually("the port is free", || std::net::TcpListener::bind(address).ok()).await;
 }

@@ -39,6 +39,8 @@ mod lifecycle;
 mod limits;
 mod lists;
 mod metadata;
+mod metric_names;
+mod metrics;
 mod operations;
 mod paths;
 mod routing;

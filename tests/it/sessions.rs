@@ -181,7 +181,7 @@ async fn session_lives_on_with_a_new_token_a_new_gateway_and_over_http2() {
     let id = open(&gateway, &upstream, issuer.mint()).await;
     let later = issuer.mint().expires_in(std::time::Duration::from_mins(1)).claim("scope", "mcp:tools more");
     use_it(&gateway, later, &id, ("POST", None)).await.assert_served();
-    gateway.shut_down().await;
+    assert!(gateway.shut_down().await);
     let gateway = Gateway::start_with(&issuer, &upstream, KEY).await;
     gateway.client().bearer(issuer.mint()).header("mcp-session-id", &id).http2().post(PATH).await.assert_served();
     serves(&gateway, &upstream, issuer.mint(), &id).await;

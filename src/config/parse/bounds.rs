@@ -20,6 +20,9 @@ const fn count(default: u32, most: u32) -> Bound<u32> {
     Bound { default, least: 1, most }
 }
 
+/// None: `preStop` of Kubernetes does the same. Longer than ten minutes is another deployment.
+pub(super) const SHUTDOWN_DELAY: Bound<Duration> =
+    Bound { default: Duration::ZERO, least: Duration::ZERO, most: Duration::from_mins(10) };
 /// 30 s: what Kubernetes allows between SIGTERM and SIGKILL unless told otherwise.
 pub(super) const SHUTDOWN_GRACE: Bound<Duration> = wait(Duration::from_secs(30), HOUR);
 

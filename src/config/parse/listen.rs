@@ -13,7 +13,7 @@ use super::super::{ClientCertificates, Limits, Listen, Tls};
 use super::bounds;
 
 pub(super) const KEYS: &[&str] =
-    &["address", "tls", "insecure_plaintext", "trusted_proxies", "shutdown_grace", "limits"];
+    &["address", "tls", "insecure_plaintext", "trusted_proxies", "shutdown_delay", "shutdown_grace", "limits"];
 pub(super) const TLS_KEYS: &[&str] = &["certificate", "key", "client_ca", "client_certificates"];
 pub(super) const LIMITS_KEYS: &[&str] = &[
     "connections",
@@ -47,9 +47,10 @@ pub(super) fn read(item: &Item<'_>) -> Option<Listen> {
     }
     let proxies = table.get("trusted_proxies").and_then(|item| item.texts()).unwrap_or_default();
     let trusted_proxies = proxies.iter().filter_map(network).collect();
+    let shutdown_delay = table.duration("shutdown_delay", &bounds::SHUTDOWN_DELAY);
     let shutdown_grace = table.duration("shutdown_grace", &bounds::SHUTDOWN_GRACE);
     let limits = limits(table.get("limits").and_then(|item| item.table(LIMITS_KEYS)).as_ref());
-    Some(Listen { address: address?, tls, trusted_proxies, shutdown_grace, limits })
+    Some(Listen { address: address?, tls, trusted_proxies, shutdown_delay, shutdown_grace, limits })
 }
 
 pub(super) fn address(item: Item<'_>) -> Option<SocketAddr> {

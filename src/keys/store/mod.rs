@@ -72,6 +72,8 @@ pub(crate) struct Status {
     pub(crate) age: Option<Duration>,
     /// Why the last fetch failed; `None`: it did not.
     pub(crate) last_error: Option<&'static str>,
+    /// Fetches that failed since the start.
+    pub(crate) failures: u64,
 }
 
 impl KeyStore {
@@ -131,11 +133,13 @@ impl KeyStore {
     /// For readiness.
     pub(crate) fn status(&self) -> Status {
         let keys = self.current.load();
+        let turn = self.turn();
         Status {
             ready: keys.as_ref().is_some_and(|keys| self.serves(keys)),
             keys: keys.as_ref().map_or(0, |keys| keys.set.len()),
             age: keys.as_ref().map(|keys| keys.confirmed.elapsed()),
-            last_error: self.turn().last_error,
+            last_error: turn.last_error,
+            failures: turn.failures,
         }
     }
 
@@ -203,7 +207,9 @@ impl KeyStore {
     fn keep_old(&self, error: &FetchError, failures: u32, report: &mut Report) -> Duration {
         let wait = pace::back_off(failures, self.random());
         report.failed(&self.issuer, error, wait, Instant::now());
-        self.turn().last_error = Some(error.reason());
+        let mut turn = self.turn();
+        turn.last_error = Some(error.reason());
+        turn.failures += 1;
         wait
     }
 

@@ -20,6 +20,8 @@ pub(super) struct Turn {
     pub(super) planned: Instant,
     /// Why the last fetch failed; `None`: it did not.
     pub(super) last_error: Option<&'static str>,
+    /// Fetches that failed since the start.
+    pub(super) failures: u64,
 }
 
 /// Why a fetch happens.
@@ -34,7 +36,7 @@ pub(super) enum Due {
 impl Turn {
     /// Nothing happened yet: a fetch is due at once.
     pub(super) fn first(now: Instant) -> Self {
-        Self { in_flight: false, started: None, wanted: false, planned: now, last_error: None }
+        Self { in_flight: false, started: None, wanted: false, planned: now, last_error: None, failures: 0 }
     }
 
     pub(super) fn cool_down_end(&self, cool_down: Duration) -> Option<Instant> {

@@ -81,6 +81,11 @@ impl Authenticator {
         &self.stores
     }
 
+    /// Tokens that were verified and are remembered.
+    pub(crate) fn verified_tokens(&self) -> usize {
+        self.verified.len()
+    }
+
     /// Who sends this request. `route` is the index in the configuration, `tenant` what the URL names, `peer` the client.
     ///
     /// Tokens verified before pass even when the address has spent its budget: a neighbour behind the same address

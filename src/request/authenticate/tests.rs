@@ -298,6 +298,7 @@ fn config_for(issuer: IssuerConfig) -> Config {
             address: ([127, 0, 0, 1], 0).into(),
             tls: None,
             trusted_proxies: Vec::new(),
+            shutdown_delay: Duration::ZERO,
             shutdown_grace: second,
             limits: Limits {
                 connections: 1,

@@ -167,9 +167,9 @@ impl Gateway {
         Client::new(address, false, self.upstream.clone()).host(&address.to_string())
     }
 
-    /// Drains and stops.
-    pub(crate) async fn shut_down(self) {
-        within("the drain", self.running.shut_down()).await;
+    /// Drains and stops; true when all had ended in time.
+    pub(crate) async fn shut_down(self) -> bool {
+        within("the drain", self.running.shut_down()).await
     }
 }
 

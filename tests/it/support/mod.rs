@@ -10,6 +10,7 @@ pub(crate) mod mint;
 pub(crate) mod pki;
 pub(crate) mod raw;
 pub(crate) mod reply;
+pub(crate) mod scrape;
 pub(crate) mod upstream;
 pub(crate) mod wire;
 
@@ -53,11 +54,16 @@ pub(crate) async fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T
 }
 
 /// Asks until an answer is as wanted; panics with `what` when none ever is.
-pub(crate) async fn eventually_reply(what: &str, mut ask: impl AsyncFnMut() -> Option<Reply>) -> Reply {
+pub(crate) async fn eventually_reply(what: &str, ask: impl AsyncFnMut() -> Option<Reply>) -> Reply {
+    eventually_value(what, ask).await
+}
+
+/// Asks until there is something; panics with `what` when there never is.
+pub(crate) async fn eventually_value<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
     let asking = async {
         loop {
-            if let Some(reply) = ask().await {
-                return reply;
+            if let Some(found) = ask().await {
+                return found;
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
         }

@@ -1,4 +1,6 @@
-//! Health and readiness, on a listener of their own: never on the public one (threat P10).
+//! Health, readiness and metrics, on a listener of their own: never on the public one (threat P10).
+
+mod readiness;
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -18,7 +20,12 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::keys::{KeyStore, Status};
+use crate::keys::KeyStore;
+use crate::metrics::{CONTENT_TYPE, IssuerReading, Readings};
+use crate::names::RouteName;
+use crate::request::Handler;
+
+use readiness::Readiness;
 
 /// Probes and scrapers are few; more is a mistake or an attack.
 const MAX_CONNECTIONS: usize = 64;
@@ -32,32 +39,14 @@ const ACCEPT_BACK_OFF: Duration = Duration::from_millis(100);
 pub(crate) struct Ops {
     /// Each issuer's name and keys.
     pub(crate) issuers: Vec<(String, Arc<KeyStore>)>,
-    /// The gateway stops.
-    pub(crate) stop: CancellationToken,
-}
-
-#[derive(Serialize)]
-struct Readiness<'a> {
-    ready: bool,
-    draining: bool,
-    issuers: Vec<IssuerReadiness<'a>>,
-}
-
-#[derive(Serialize)]
-struct IssuerReadiness<'a> {
-    name: &'a str,
-    ready: bool,
-    keys: usize,
-    key_age_seconds: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    last_error: Option<&'static str>,
-}
-
-impl<'a> IssuerReadiness<'a> {
-    fn new(name: &'a str, status: &Status) -> Self {
-        let key_age_seconds = status.age.map(|age| age.as_secs());
-        Self { name, ready: status.ready, keys: status.keys, key_age_seconds, last_error: status.last_error }
-    }
+    /// Each route's name, and whose tokens it takes, as indices into `issuers`.
+    pub(crate) routes: Vec<(RouteName, Vec<usize>)>,
+    /// For what it holds and counts.
+    pub(crate) handler: Arc<Handler>,
+    /// See [`Readings`].
+    pub(crate) certificate_expires: Option<i64>,
+    /// The gateway is about to stop.
+    pub(crate) draining: CancellationToken,
 }
 
 impl Ops {
@@ -107,27 +96,46 @@ impl Ops {
         match path {
             "/healthz" => json(StatusCode::OK, &serde_json::json!({ "status": "ok" })),
             "/readyz" => {
-                let readiness = self.readiness();
+                let readiness = Readiness::new(self);
                 let status = if readiness.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
                 json(status, &readiness)
             }
+            "/metrics" => self.metrics(),
             _ => json(StatusCode::NOT_FOUND, &serde_json::json!({ "error": "not_found" })),
         }
     }
 
-    /// Ready: every issuer has keys in force, and the gateway is not stopping.
-    fn readiness(&self) -> Readiness<'_> {
-        let draining = self.stop.is_cancelled();
-        let issuers: Vec<_> =
-            self.issuers.iter().map(|(name, store)| IssuerReadiness::new(name, &store.status())).collect();
-        Readiness { ready: !draining && issuers.iter().all(|issuer| issuer.ready), draining, issuers }
+    fn metrics(&self) -> Response<Full<Bytes>> {
+        let statuses = self.issuers.iter().map(|(name, store)| (name, store.status()));
+        let issuers = statuses.map(|(name, status)| IssuerReading {
+            name,
+            ready: status.ready,
+            keys: status.keys,
+            key_age: status.age,
+            fetch_failures: status.failures,
+        });
+        let readings = Readings {
+            ready: Readiness::new(self).ready,
+            issuers: issuers.collect(),
+            buffered_bytes: self.handler.budgets.in_use(),
+            verified_tokens: self.handler.authenticator.verified_tokens(),
+            certificate_expires: self.certificate_expires,
+        };
+        match self.handler.metrics.encode(&readings) {
+            Ok(text) => respond(StatusCode::OK, CONTENT_TYPE, text),
+            Err(_) => json(StatusCode::INTERNAL_SERVER_ERROR, &serde_json::json!({ "error": "internal_error" })),
+        }
     }
 }
 
 fn json(status: StatusCode, value: &impl Serialize) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::from(serde_json::to_vec(value).unwrap_or_default()));
+    respond(status, "application/json", serde_json::to_vec(value).unwrap_or_default())
+}
+
+fn respond(status: StatusCode, media_type: &'static str, body: impl Into<Bytes>) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(body.into()));
     *response.status_mut() = status;
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }
