@@ -117,6 +117,19 @@ impl Default for PolicyConfig {
     }
 }
 
+impl PolicyConfig {
+    /// The claims that rules ask about, each once however many rules do: tokens keep their texts.
+    pub fn claims(&self) -> Vec<ClaimPath> {
+        let mut claims: Vec<ClaimPath> = Vec::new();
+        for (path, _) in self.rules.iter().flat_map(|rule| &rule.claims) {
+            if !claims.contains(path) {
+                claims.push(path.clone());
+            }
+        }
+        claims
+    }
+}
+
 impl RouteConfig {
     /// What a client is told to ask for before its first token: the route's scopes; with `step_up = false` also every scope
     /// that a rule can need, in the rules' order.

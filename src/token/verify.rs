@@ -79,12 +79,7 @@ impl Expectations {
             audiences: route.audiences.clone(),
             tenant: route.tenant.clone(),
             claims: injected.collect(),
-            facts: route
-                .policy
-                .rules
-                .iter()
-                .flat_map(|rule| rule.claims.iter().map(|(path, _)| path.clone()))
-                .collect(),
+            facts: route.policy.claims(),
         }
     }
 }

@@ -260,3 +260,21 @@ fn deciding_on_one_thing_allocates_nothing() {
     let counts = allocation_counter::measure(|| drop(String::from("x"))).count_total;
     assert_eq!(counts, 1, "the counter counts");
 }
+
+#[test]
+fn a_claim_that_many_rules_ask_about_is_kept_once() {
+    let world = World::new(
+        r#"
+        default = "deny"
+        rules = [
+          { tools = ["a"], claims = { team = "ops" } },
+          { tools = ["b"], claims = { team = "dev", level = "2" } },
+        ]
+        "#,
+    );
+    let claims = world.config.routes[0].policy.claims();
+    assert_eq!(claims.iter().map(|claim| &*claim.text).collect::<Vec<_>>(), ["team", "level"]);
+    let caller = world.caller(&json!({ "scope": "mcp:tools", "team": ["dev"], "level": 2 }));
+    assert_eq!(world.verdict(&caller, "tools/call", &["b"]), Verdict::Allowed);
+    assert_eq!(world.verdict(&caller, "tools/call", &["a"]), Verdict::Denied);
+}
