@@ -32,8 +32,18 @@ impl Policy {
         decision.verdict == Verdict::Allowed
     }
 
-    /// Some rule could hide an entry of this list from somebody. False only where it is sure that none can.
+    /// Some rule could hide an entry of this list from somebody.
     pub fn can_hide(&self, list: ListKind) -> bool {
+        self.shortens.contains(&list)
+    }
+
+    /// Some rule could hide an entry of some list.
+    pub fn can_hide_anything(&self) -> bool {
+        !self.shortens.is_empty()
+    }
+
+    /// [`Self::can_hide`], found out at start. False only where it is sure that no rule can.
+    pub(super) fn could_hide(&self, list: ListKind) -> bool {
         let (method, kind) = used_by(list);
         if self.guards_resources && kind == TargetKind::Resource {
             return true;

@@ -20,6 +20,7 @@ use std::sync::Arc;
 
 use crate::config::{Effect, RouteConfig};
 use crate::mcp::Operation;
+use crate::mcp::list::ListKind;
 use crate::mcp::message::{COMPLETE, Target, TargetKind};
 use crate::names::Scope;
 use crate::token::Caller;
@@ -37,6 +38,8 @@ pub struct Policy {
     default: Effect,
     /// True where a rule tells resources apart: then their URIs must have one reading.
     guards_resources: bool,
+    /// The lists of which some rule could hide an entry from somebody.
+    shortens: Vec<ListKind>,
 }
 
 /// What the rules say of one operation.
@@ -83,14 +86,17 @@ impl Policy {
         let implications = Implications::new(&config.implies);
         let compiled = |rule| Compiled::new(rule, &route.scopes, &implications);
         let mut patterns = config.rules.iter().flat_map(|rule| &rule.resources);
-        Self {
+        let mut policy = Self {
             route: Needs::new(&[], &route.scopes, &implications),
             rules: config.rules.iter().map(compiled).collect(),
             default: config.default,
             // Another reading of a URI is no way around a rule for every resource.
             guards_resources: patterns.any(|pattern| !pattern.fits_everything()),
             implications,
-        }
+            shortens: Vec::new(),
+        };
+        policy.shortens = ListKind::ALL.into_iter().filter(|list| policy.could_hide(*list)).collect();
+        policy
     }
 
     /// The token has the route's own scopes, by implication too.

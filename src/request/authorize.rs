@@ -127,7 +127,7 @@ impl Permit {
         let is_request = |message: &Message| matches!(message.content, Content::Request(_));
         let in_session = matches!(self.session, Session::Header(_)) && messages.iter().any(is_request);
         if messages.is_empty() || in_session {
-            return ListKind::ALL.into_iter().any(|kind| policy.can_hide(kind));
+            return policy.can_hide_anything();
         }
         let methods = messages.iter().filter_map(Message::operation).map(|operation| &*operation.method);
         methods.filter_map(ListKind::of_method).any(|kind| policy.can_hide(kind))
