@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::client::CALL;
+use crate::support::client::{CALL, Connection};
 use crate::support::raw::post_head;
 use crate::support::{Gateway, Issuer, PATH, Reply, start, start_with};
 
@@ -267,22 +267,36 @@ async fn ids_are_repeated_as_they_were_written() {
     }
 }
 
-#[tokio::test]
-async fn d23_what_one_caller_holds_leaves_room_for_others() {
-    let limits = r#"listen.limits = { body_bytes = "1MiB", buffered_bytes = "4MiB", body_timeout = "20s" }"#;
-    let (issuer, _upstream, gateway) = start_with(limits).await;
-    let (head, most) = (post_head(&issuer, &format!("Content-Length: {}\r\n", 1 << 20)), " ".repeat(700 << 10));
-    let whole = format!("{}{}", CALL, " ".repeat(500 << 10));
+/// A call of 500 KiB.
+fn half_of_it() -> String {
+    format!("{}{}", CALL, " ".repeat(500 << 10))
+}
+
+/// Asserts that 700 KiB that stall, and this body, are together too much for a MiB; what stalls.
+async fn spend_budget(gateway: &Gateway, issuer: &Issuer, whole: &str) -> Option<Connection> {
+    let (head, most) = (post_head(issuer, &format!("Content-Length: {}\r\n", 1 << 20)), " ".repeat(700 << 10));
     let mut stalled = None;
-    let reply = crate::support::eventually_reply("the caller's share is spent", async || {
+    // Whichever comes second is refused; asked again until that is not the one that is held.
+    let reply = crate::support::eventually_reply("the budget is spent", async || {
         let mut connection = gateway.connect().await;
         connection.write(format!("{head}{most}")).await;
         stalled = Some(connection);
-        let reply = post(&gateway, &issuer, whole.as_str()).await;
+        let reply = post(gateway, issuer, whole).await;
         (reply.status() == 503).then_some(reply)
     })
     .await;
     reply.assert_failed(503, "temporarily_unavailable", "limit.memory").await;
+    assert_eq!(reply.header("retry-after"), Some("1"));
+    assert_eq!(reply.json()["error"]["code"], -32603);
+    stalled
+}
+
+#[tokio::test]
+async fn d23_what_one_caller_holds_leaves_room_for_others() {
+    let limits = r#"listen.limits = { body_bytes = "1MiB", buffered_bytes = "4MiB", body_timeout = "20s" }"#;
+    let (issuer, _upstream, gateway) = start_with(limits).await;
+    let whole = half_of_it();
+    let _stalled = spend_budget(&gateway, &issuer, whole.as_str()).await;
     // 1024 shares: of these callers at most one could have the same by chance.
     let others = ["bob", "carol", "dave"].map(|name| gateway.client().bearer(issuer.mint().claim("sub", name)));
     let mut served = 0;
@@ -296,21 +310,8 @@ async fn d23_what_one_caller_holds_leaves_room_for_others() {
 async fn d23_bodies_over_the_common_budget_get_503_and_others_go_on() {
     let limits = r#"listen.limits = { body_bytes = "1MiB", buffered_bytes = "1MiB", body_timeout = "20s" }"#;
     let (issuer, upstream, gateway) = start_with(limits).await;
-    let (head, most) = (post_head(&issuer, &format!("Content-Length: {}\r\n", 1 << 20)), " ".repeat(700 << 10));
-    let whole = format!("{}{}", CALL, " ".repeat(500 << 10));
-    let mut stalled = None;
-    // Whichever comes second is refused; asked again until that is not the one that is held.
-    let reply = crate::support::eventually_reply("the budget is spent", async || {
-        let mut connection = gateway.connect().await;
-        connection.write(format!("{head}{most}")).await;
-        stalled = Some(connection);
-        let reply = post(&gateway, &issuer, whole.as_str()).await;
-        (reply.status() == 503).then_some(reply)
-    })
-    .await;
-    reply.assert_failed(503, "temporarily_unavailable", "limit.memory").await;
-    assert_eq!(reply.header("retry-after"), Some("1"));
-    assert_eq!(reply.json()["error"]["code"], -32603);
+    let whole = half_of_it();
+    let stalled = spend_budget(&gateway, &issuer, whole.as_str()).await;
     gateway.accepts("a small one beside them", issuer.mint()).await;
     drop(stalled);
     crate::support::eventually_reply("the budget is free again", async || {
