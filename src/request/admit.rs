@@ -162,13 +162,14 @@ impl RouteLimits {
         fields: &mut RateFields,
     ) -> Result<(), Rejection> {
         let key = |rate: &Rate, tool| self.hasher.key(&rate.per, admission.identity(), tool);
-        let (by_tool, by_head): (Vec<_>, Vec<_>) = self.rates.iter().partition(|rate| rate.names_tool());
-        let of_tools =
-            by_tool.iter().flat_map(|rate| operations.tools.iter().map(move |&(tool, cost)| (*rate, tool, cost)));
+        let by_tool = self.rates.iter().filter(|rate| rate.names_tool());
+        let of_tools = by_tool.flat_map(|rate| operations.tools.iter().map(move |&(tool, cost)| (rate, tool, cost)));
         let of_tools = of_tools.map(|(rate, tool, cost)| (rate, key(rate, Some(tool)), cost));
+        // The first unit was charged before the body was read.
         let more = NonZeroU32::new(operations.cost.saturating_sub(1));
-        let of_head = more.into_iter().flat_map(|more| by_head.iter().map(move |rate| (*rate, more)));
-        charge(of_head.map(|(rate, more)| (rate, key(rate, None), more)).chain(of_tools), fields)
+        let by_head = self.rates.iter().filter(|rate| !rate.names_tool());
+        let of_head = by_head.filter_map(|rate| more.map(|more| (rate, key(rate, None), more)));
+        charge(of_head.chain(of_tools), fields)
     }
 }
 

@@ -157,10 +157,11 @@ impl Handler {
         let route = Arc::clone(&context.route);
         let identity = self.authenticate(context, parts).await?;
         audit.identity(&identity);
-        reject::allowed_on_route(&parts.method, mirror::era_of_head(&parts.headers)?)?;
+        let era = mirror::era_of_head(&parts.headers)?;
+        reject::allowed_on_route(&parts.method, era)?;
         let entitled = authorize::entitle(identity, &route)?;
         let admission = route.limits.admit(entitled, &mut context.rates)?;
-        let session = self.sessions.claim(&route, admission.identity(), parts, audit)?;
+        let session = self.sessions.claim(&route, admission.identity(), (parts, era), audit)?;
         context.inspected = true;
         let budget = self.budgets.of(admission.identity());
         let reading = Reading { limits: &self.limits, budget: &budget, batches: route.config.batches };

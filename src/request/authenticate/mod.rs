@@ -173,8 +173,7 @@ impl From<Unavailable> for Rejection {
 fn trusted(route: &RouteConfig, issuers: &[IssuerConfig]) -> Vec<Trusted> {
     let of_route = route.issuers.iter();
     of_route
-        .filter_map(|&store| issuers.get(store).map(|issuer| (Expectations::new(route, issuer), store)))
-        .map(|(expect, store)| Trusted { expect, store })
+        .filter_map(|&store| Some(Trusted { expect: Expectations::new(route, issuers.get(store)?), store }))
         .collect()
 }
 

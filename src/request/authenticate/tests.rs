@@ -10,9 +10,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::*;
-use crate::config::{
-    Effect, Limits, Listen, Log, LogFormat, Metadata, PolicyConfig, Resource, TenantRule, Timeouts, Upstream,
-};
+use crate::config::{Limits, Listen, Log, LogFormat, Metadata, PolicyConfig, Resource, TenantRule, Timeouts, Upstream};
 use crate::keys::test_issuer::{Answer, TestIssuer, TestKey, eventually, http, now};
 use crate::names::RouteName;
 use crate::token::BearerError;
@@ -349,6 +347,6 @@ fn route(name: &str, resource: &str, tenant: TenantRule) -> RouteConfig {
         limits: Vec::new(),
         metadata: Metadata::default(),
         batches: false,
-        policy: PolicyConfig { default: Effect::Allow, implies: Vec::new(), rules: Vec::new(), step_up: true },
+        policy: PolicyConfig::default(),
     }
 }

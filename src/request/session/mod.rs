@@ -12,7 +12,7 @@ use http::{Method, Uri};
 use quick_cache::sync::Cache;
 
 use crate::config::SessionKey;
-use crate::mcp::{Era, mirror};
+use crate::mcp::Era;
 use crate::session::{NO_KEY, NotOpened, NotSealed, Owner, Place, SessionDigest, SessionKeys};
 use crate::token::Caller;
 
@@ -81,14 +81,14 @@ impl Sessions {
         &self,
         route: &Route,
         caller: &Caller,
-        parts: &Parts,
+        (parts, era_of_head): (&Parts, Era),
         audit: &mut Audit,
     ) -> Result<Session, Rejection> {
         let owner = || owner(route, caller);
         let claimed = if route.config.upstream.messages.is_some() && parts.method == Method::POST {
             // Such a server knows no other era: whatever the head says, the query decides whose session it is.
             self.of_query(&owner(), &parts.uri).map(Session::Endpoint)
-        } else if mirror::era_of_head(&parts.headers)? == Era::Modern {
+        } else if era_of_head == Era::Modern {
             Ok(Session::None)
         } else {
             self.of_fields(owner, &parts.headers, route.config.upstream.messages.is_none())
