@@ -10,13 +10,25 @@ pub mod server;
 
 pub mod connection;
 
+mod live;
+
 mod request;
+
+mod audit;
+
+mod detection;
+
+mod revocations;
 
 mod metrics;
 
 pub mod policy;
 
 pub mod session;
+
+mod record;
+
+mod trace;
 
 pub mod mcp;
 

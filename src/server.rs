@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -10,8 +10,11 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::audit::AuditLog;
 use crate::config::Config;
 use crate::connection::{Connections, accept, tls};
+use crate::detection::Detection;
+use crate::live::{Generation, Live};
 use crate::metrics::Metrics;
 use crate::ops::Ops;
 use crate::request::Handler;
@@ -20,6 +23,9 @@ use crate::request::budget::Budgets;
 use crate::request::forward::StreamEnds;
 use crate::request::route::Routes;
 use crate::request::session::Sessions;
+use crate::request::witnesses::Witnesses;
+use crate::revocations::Revocations;
+use crate::telemetry::Exporter;
 
 /// After the grace time: for streams to say that they end, and for the last bytes to go out.
 const LAST_WORDS: Duration = Duration::from_secs(2);
@@ -107,6 +113,12 @@ impl Gateway {
         let stream_ends = StreamEnds::default();
         let metrics = Arc::new(Metrics::new());
         let served = config.routes.iter().map(|route| (route.name.clone(), route.issuers.clone())).collect();
+        let witnesses = Arc::new(Witnesses {
+            audit: config.audit.as_ref().map(AuditLog::open).transpose().map_err(|error| unusable(&error))?,
+            exporter: config.telemetry.as_ref().map(Exporter::start),
+            detection: Detection::new(&config.detection),
+        });
+        let revocations = Revocations::load(config.revocations.as_deref()).map_err(|error| unusable(&error))?;
         let handler = Arc::new(Handler {
             routes: Routes::new(config.routes, config.issuers, &metrics).map_err(|error| unusable(&error))?,
             authenticator,
@@ -117,10 +129,21 @@ impl Gateway {
             budgets: Budgets::new(&config.listen.limits),
             unrouted: metrics.route(None),
             metrics,
+            witnesses,
+            revocations: Arc::new(revocations),
             tasks: tasks.clone(),
         });
+        let live = Arc::new(Live::new(Generation {
+            number: 1,
+            since: SystemTime::now(),
+            digest: config.digest,
+            handler,
+            issuers,
+            routes: served,
+            certificate_expires,
+        }));
         let connections = Arc::new(Connections {
-            handler: Arc::clone(&handler),
+            live: Arc::clone(&live),
             limits: config.listen.limits,
             tls: tls.map(|tls| TlsAcceptor::from(Arc::new(tls))),
             tasks: tasks.clone(),
@@ -129,10 +152,7 @@ impl Gateway {
         });
         tasks.spawn(accept::accept(listeners.public, connections));
         let (mut operations, draining) = (JoinSet::new(), CancellationToken::new());
-        operations.spawn(
-            Arc::new(Ops { issuers, routes: served, handler, certificate_expires, draining: draining.clone() })
-                .serve(listeners.admin),
-        );
+        operations.spawn(Arc::new(Ops { live, draining: draining.clone() }).serve(listeners.admin));
         tracing::info!(event = "started", version = env!("CARGO_PKG_VERSION"), %address, %admin);
         let (delay, grace) = (config.listen.shutdown_delay, config.listen.shutdown_grace);
         Ok(Self { address, admin, delay, grace, tasks, draining, stop, kill, stream_ends, operations })

@@ -10,6 +10,7 @@ mod read;
 pub mod resource;
 #[cfg(test)]
 mod tests;
+pub mod watching;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -27,6 +28,7 @@ pub use policy::{Effect, Pattern, PolicyConfig, Rule};
 pub use profile::{ClaimPath, ClaimRules};
 use read::expand::Sources;
 pub use resource::{Authority, Resource};
+pub use watching::{AuditConfig, DetectionConfig, Hours, TelemetryConfig};
 
 /// A whole, validated configuration. Immutable; shared as `Arc`.
 #[derive(Debug)]
@@ -43,6 +45,16 @@ pub struct Config {
     pub session_keys: Vec<SessionKey>,
     /// The protected MCP servers; never empty.
     pub routes: Vec<RouteConfig>,
+    /// The audit stream; `None`: decisions are in the log only.
+    pub audit: Option<AuditConfig>,
+    /// Where traces and metrics are sent; `None`: nowhere.
+    pub telemetry: Option<TelemetryConfig>,
+    /// What counts as suspicious.
+    pub detection: DetectionConfig,
+    /// The file with what is revoked.
+    pub revocations: Option<PathBuf>,
+    /// The beginning of the SHA-256 of the file's text, in hexadecimal: tells configurations apart.
+    pub digest: String,
 }
 
 /// A secret of 256 bits that seals session ids; replicas share it.
@@ -267,6 +279,8 @@ pub struct RouteConfig {
     pub batches: bool,
     /// What who may do, operation by operation.
     pub policy: PolicyConfig,
+    /// When it is expected to be used; `None`: always.
+    pub hours: Option<Hours>,
 }
 
 /// The MCP server behind a route.

@@ -67,7 +67,7 @@ fn begin(connections: &Arc<Connections>, caps: &Caps, stream: TcpStream, address
         tracing::info!(event = "refused", reason, peer = %address, "connection refused");
         return; // dropped: closed at once (threat D6)
     };
-    let open = connections.handler.metrics.open_connection();
+    let open = connections.live.handler().metrics.open_connection();
     let connections = Arc::clone(connections);
     connections.tasks.clone().spawn(async move {
         connections.serve(stream, address).await;

@@ -79,8 +79,8 @@ impl Connections {
             let (this, peer, under_way) = (Arc::clone(&this), peer.clone(), begun.begin());
             async move {
                 let response = match fault {
-                    Some(fault) => this.handler.fault(&peer, &request, fault),
-                    None => this.handler.handle(&peer, request).await,
+                    Some(fault) => this.live.handler().fault(&peer, &request, fault),
+                    None => this.live.handler().handle(&peer, request).await,
                 };
                 Ok::<_, Infallible>(response.map(|body| Busy::new(body, under_way)))
             }
@@ -106,8 +106,8 @@ impl Connections {
             let (this, peer, under_way) = (Arc::clone(&this), peer.clone(), begun.begin());
             async move {
                 let response: Response<ReplyBody> = match super::head::judge_decoded(&request) {
-                    Err(fault) => this.handler.fault(&peer, &request, fault),
-                    Ok(()) => this.handler.handle(&peer, request).await,
+                    Err(fault) => this.live.handler().fault(&peer, &request, fault),
+                    Ok(()) => this.live.handler().handle(&peer, request).await,
                 };
                 Ok::<_, Infallible>(response.map(|body| Busy::new(body, under_way)))
             }

@@ -19,14 +19,14 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::Limits;
-use crate::request::Handler;
+use crate::live::Live;
 use crate::request::provenance::Peer;
 
 use stall::Stall;
 
 /// What all connections share.
 pub(crate) struct Connections {
-    pub(crate) handler: Arc<Handler>,
+    pub(crate) live: Arc<Live>,
     pub(crate) limits: Limits,
     /// `None` only for `insecure_plaintext`.
     pub(crate) tls: Option<TlsAcceptor>,
@@ -73,7 +73,7 @@ impl Connections {
 
     /// Counts a connection that is closed before its first request; gives the log its word.
     fn refused(&self, reason: &'static str) -> &'static str {
-        self.handler.metrics.connection_refused(reason);
+        self.live.handler().metrics.connection_refused(reason);
         reason
     }
 }

@@ -20,10 +20,8 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::keys::KeyStore;
+use crate::live::{Generation, Live};
 use crate::metrics::{CONTENT_TYPE, IssuerReading, Readings};
-use crate::names::RouteName;
-use crate::request::Handler;
 
 use readiness::Readiness;
 
@@ -37,14 +35,8 @@ const ACCEPT_BACK_OFF: Duration = Duration::from_millis(100);
 /// What the operations listener answers from.
 #[derive(Debug)]
 pub(crate) struct Ops {
-    /// Each issuer's name and keys.
-    pub(crate) issuers: Vec<(String, Arc<KeyStore>)>,
-    /// Each route's name, and whose tokens it takes, as indices into `issuers`.
-    pub(crate) routes: Vec<(RouteName, Vec<usize>)>,
-    /// For what it holds and counts.
-    pub(crate) handler: Arc<Handler>,
-    /// See [`Readings`].
-    pub(crate) certificate_expires: Option<i64>,
+    /// The configuration in force, and what it holds and counts.
+    pub(crate) live: Arc<Live>,
     /// The gateway is about to stop.
     pub(crate) draining: CancellationToken,
 }
@@ -96,17 +88,18 @@ impl Ops {
         match path {
             "/healthz" => json(StatusCode::OK, &serde_json::json!({ "status": "ok" })),
             "/readyz" => {
-                let readiness = Readiness::new(self);
+                let generation = self.live.current();
+                let readiness = Readiness::new(&generation, self.draining.is_cancelled());
                 let status = if readiness.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
                 json(status, &readiness)
             }
-            "/metrics" => self.metrics(),
+            "/metrics" => self.metrics(&self.live.current()),
             _ => json(StatusCode::NOT_FOUND, &serde_json::json!({ "error": "not_found" })),
         }
     }
 
-    fn metrics(&self) -> Response<Full<Bytes>> {
-        let statuses = self.issuers.iter().map(|(name, store)| (name, store.status()));
+    fn metrics(&self, generation: &Generation) -> Response<Full<Bytes>> {
+        let statuses = generation.issuers.iter().map(|(name, store)| (name, store.status()));
         let issuers = statuses.map(|(name, status)| IssuerReading {
             name,
             ready: status.ready,
@@ -115,13 +108,13 @@ impl Ops {
             fetch_failures: status.failures,
         });
         let readings = Readings {
-            ready: Readiness::new(self).ready,
+            ready: Readiness::new(generation, self.draining.is_cancelled()).ready,
             issuers: issuers.collect(),
-            buffered_bytes: self.handler.budgets.in_use(),
-            verified_tokens: self.handler.authenticator.verified_tokens(),
-            certificate_expires: self.certificate_expires,
+            buffered_bytes: generation.handler.budgets.in_use(),
+            verified_tokens: generation.handler.authenticator.verified_tokens(),
+            certificate_expires: generation.certificate_expires,
         };
-        match self.handler.metrics.encode(&readings) {
+        match generation.handler.metrics.encode(&readings) {
             Ok(text) => respond(StatusCode::OK, CONTENT_TYPE, text),
             Err(_) => json(StatusCode::INTERNAL_SERVER_ERROR, &serde_json::json!({ "error": "internal_error" })),
         }

@@ -3,8 +3,7 @@
 use serde::Serialize;
 
 use crate::keys::Status;
-
-use super::Ops;
+use crate::live::Generation;
 
 /// The whole answer. Ready: every issuer has keys in force, and the gateway is not stopping.
 #[derive(Serialize)]
@@ -43,10 +42,11 @@ struct Route<'a> {
 
 impl<'a> Readiness<'a> {
     /// As it is now.
-    pub(super) fn new(ops: &'a Ops) -> Self {
-        let draining = ops.draining.is_cancelled();
-        let issuers: Vec<_> = ops.issuers.iter().map(|(name, store)| Issuer::new(name, &store.status())).collect();
-        let routes = ops.routes.iter().map(|(name, trusted)| Route::new(name.as_str(), trusted, &issuers)).collect();
+    pub(super) fn new(generation: &'a Generation, draining: bool) -> Self {
+        let issuers: Vec<_> =
+            generation.issuers.iter().map(|(name, store)| Issuer::new(name, &store.status())).collect();
+        let routes =
+            generation.routes.iter().map(|(name, trusted)| Route::new(name.as_str(), trusted, &issuers)).collect();
         Self { ready: !draining && issuers.iter().all(|issuer| issuer.ready), draining, issuers, routes }
     }
 }

@@ -2,31 +2,37 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use http::{Method, Request, Response, StatusCode, Uri};
 
 use crate::mcp::{Era, Operation};
 use crate::metrics::{Ended, Open, RouteSeries};
 use crate::names::RouteName;
+use crate::record::Record;
 use crate::token::Identity;
+use crate::trace::Trace;
 
 use super::body::ReplyBody;
 use super::provenance::Peer;
 use super::reject::Rejection;
 use super::relay::RelayError;
 use super::route::Route;
+use super::witnesses::Witnesses;
 
 /// Longest text of a client that a record holds (threats: 256 bytes).
 const MAX_TEXT_BYTES: usize = 256;
 
 /// The record of one request. Dropping it writes it.
 #[derive(Debug)]
-pub(crate) struct Audit(Box<Record>);
+pub(crate) struct Audit(Box<Known>);
 
 #[derive(Debug)]
-struct Record {
+struct Known {
+    began: SystemTime,
     started: Instant,
+    witnesses: Arc<Witnesses>,
+    trace: Trace,
     /// Counts the record, and what it says.
     series: Arc<RouteSeries>,
     _under_way: Open,
@@ -79,9 +85,21 @@ enum End {
 impl Audit {
     /// Begins with what the head tells. Dropped before [`Audit::finish`], it says that the client left early.
     /// `series` counts what is addressed to no route.
-    pub(crate) fn begin<B>(peer: &Peer, request: &Request<B>, series: &Arc<RouteSeries>) -> Self {
-        Self(Box::new(Record {
+    pub(crate) fn begin<B>(
+        peer: &Peer,
+        request: &Request<B>,
+        series: &Arc<RouteSeries>,
+        witnesses: &Arc<Witnesses>,
+    ) -> Self {
+        let mut trace = Trace::begin(request.headers());
+        if let Some(exporter) = &witnesses.exporter {
+            exporter.sample(&mut trace);
+        }
+        Self(Box::new(Known {
+            began: SystemTime::now(),
             started: Instant::now(),
+            witnesses: Arc::clone(witnesses),
+            trace,
             _under_way: series.request(),
             series: Arc::clone(series),
             request_id: format!("{:032x}", fastrand::u128(..)),
@@ -108,6 +126,11 @@ impl Audit {
     /// The request's id: in the record, in the response, upstream.
     pub(crate) fn request_id(&self) -> &str {
         &self.0.request_id
+    }
+
+    /// The trace that it belongs to.
+    pub(crate) fn trace(&self) -> &Trace {
+        &self.0.trace
     }
 
     /// The route that was found, and the client's address as far as proxies are believed.
@@ -188,70 +211,68 @@ impl Audit {
 
 impl Drop for Audit {
     fn drop(&mut self) {
-        let record = &*self.0;
-        let reason = match (&record.rejection, record.end) {
+        let record = self.0.told();
+        self.0.count(&record);
+        self.0.witnesses.ended(&record);
+    }
+}
+
+impl Known {
+    fn told(&self) -> Record<'_> {
+        let reason = match (&self.rejection, self.end) {
             (Some(rejection), _) => Some(rejection.reason()),
             (None, End::Whole) => None,
             (None, End::Expired) => Some("stream.expired"),
             (None, End::ClientGone) => Some("stream.client_gone"),
             (None, End::Broken(error)) => Some(error.reason()),
         };
-        let outcome = match (&record.rejection, record.end) {
+        let event = match (&self.rejection, self.end) {
             (Some(_), _) => "refused",
             (None, End::Whole | End::Expired) => "served",
             (None, End::ClientGone | End::Broken(_)) => "broken_off",
         };
-        let time = record.started.elapsed();
-        record.count(outcome, reason.unwrap_or(""), time);
-        let identity = record.identity.as_deref();
-        tracing::info!(
-            target: "portcullis::request",
-            event = outcome,
-            status = record.status.map(|status| status.as_u16()),
+        Record {
+            began: self.began,
+            event,
             reason,
-            detail = record.detail.as_deref(),
-            request_id = record.request_id,
-            peer = %record.peer,
-            client_address = record.client_address.map(tracing::field::display),
-            route = record.route.as_ref().map(RouteName::as_str),
-            method = clip(record.method.as_str()),
-            path = clip(record.uri.path()),
-            iss = identity.map(|identity| clip(identity.issuer().as_str())),
-            sub = identity.map(|identity| clip(identity.subject().as_str())),
-            client_id = identity.and_then(|identity| identity.client()).map(|client| clip(client.as_str())),
-            tenant = identity.and_then(|identity| identity.tenant()).map(|tenant| clip(tenant.as_str())),
-            jti = identity.and_then(|identity| identity.token_id()).map(clip),
-            era = record.era.map(Era::as_str),
-            mcp_method = record.asked.as_ref().map(|asked| &*asked.method),
-            mcp_name = record.asked.as_ref().and_then(|asked| asked.name.as_deref()),
-            rule = record.rule,
-            sent_bytes = record.sent,
-            upstream_ms = record.upstream.map(millis),
-            duration_ms = millis(time),
-        );
-    }
-}
-
-impl Record {
-    fn count(&self, outcome: &'static str, reason: &'static str, time: Duration) {
-        self.series.ended(&Ended {
+            detail: self.detail.as_deref(),
+            request_id: &self.request_id,
+            trace: &self.trace,
+            peer: self.peer,
+            client_address: self.client_address,
+            route: self.route.as_ref().map(RouteName::as_str),
+            http_method: clip(self.method.as_str()),
+            path: clip(self.uri.path()),
+            identity: self.identity.as_deref(),
             era: self.era,
+            mcp_method: self.asked.as_ref().map(|asked| &*asked.method),
+            mcp_name: self.asked.as_ref().and_then(|asked| asked.name.as_deref()),
+            rule: self.rule,
+            scopes_asked: self.rejection.as_ref().and_then(Rejection::scopes_asked),
             status: self.status,
-            outcome,
-            reason,
             is_event_stream: self.is_event_stream,
-            time,
-            gateway: self.gateway,
-            upstream: self.upstream,
+            sent_bytes: self.sent,
+            gateway_time: self.gateway,
+            upstream_time: self.upstream,
+            time: self.started.elapsed(),
+        }
+    }
+
+    fn count(&self, record: &Record<'_>) {
+        self.series.ended(&Ended {
+            era: record.era,
+            status: record.status,
+            outcome: record.event,
+            reason: record.reason.unwrap_or(""),
+            is_event_stream: record.is_event_stream,
+            time: record.time,
+            gateway: record.gateway_time,
+            upstream: record.upstream_time,
         });
     }
 }
 
-fn millis(time: Duration) -> f64 {
-    (time.as_secs_f64() * 1e6).round() / 1e3
-}
-
-fn clip(text: &str) -> &str {
+pub(super) fn clip(text: &str) -> &str {
     text.get(..text.floor_char_boundary(MAX_TEXT_BYTES)).unwrap_or(text)
 }
 

@@ -154,7 +154,7 @@ pub(crate) async fn forward(
     let slot = slot.map_err(|_| Rejection::Upstream(UpstreamFailure::Capacity))?;
     let watch = Watch::new(route, &permit, parts, around.sessions);
     let (upload, state) = Upload::new(permit.take_body());
-    let mut request = outgoing(route, &permit, parts, around.provenance, audit.request_id(), upload);
+    let mut request = outgoing(route, &permit, parts, around.provenance, audit, upload);
     watch.ask(request.headers_mut());
     audit.upstream_asked();
     let mut response = match upstream.send(request, &state).await {

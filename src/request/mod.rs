@@ -16,6 +16,7 @@ mod farewell;
 pub(crate) mod forward;
 mod gcra;
 mod inspect;
+mod log;
 mod outgoing;
 pub(crate) mod provenance;
 mod receive;
@@ -24,9 +25,9 @@ mod relay;
 mod returning;
 pub(crate) mod route;
 pub(crate) mod session;
-mod trace;
 mod upload;
 mod verified;
+pub(crate) mod witnesses;
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -44,7 +45,8 @@ use crate::headers::{X_REQUEST_ID, is_loop, visible};
 use crate::mcp::{RequestId, mirror};
 use crate::metrics::{Metrics, RouteSeries};
 use crate::names::TenantId;
-use crate::token::Identity;
+use crate::revocations::Revocations;
+use crate::token::{Identity, TokenError};
 
 use admit::RateFields;
 use audit::Audit;
@@ -57,6 +59,7 @@ use provenance::{Peer, Provenance, provenance};
 use reject::{Asker, Fault, Rejection};
 use route::{Found, Route, Routes};
 use session::Sessions;
+use witnesses::Witnesses;
 
 /// Answers requests. One per gateway, shared by all connections.
 #[derive(Debug)]
@@ -71,6 +74,8 @@ pub(crate) struct Handler {
     pub(crate) metrics: Arc<Metrics>,
     /// Of what is addressed to no route.
     pub(crate) unrouted: Arc<RouteSeries>,
+    pub(crate) witnesses: Arc<Witnesses>,
+    pub(crate) revocations: Arc<Revocations>,
     pub(crate) tasks: TaskTracker,
 }
 
@@ -89,7 +94,7 @@ struct Context {
 impl Handler {
     /// Answers one request. Never fails: a rejection is a response too.
     pub(crate) async fn handle(&self, peer: &Peer, request: Request<Incoming>) -> Response<ReplyBody> {
-        let mut audit = Audit::begin(peer, &request, &self.unrouted);
+        let mut audit = Audit::begin(peer, &request, &self.unrouted, &self.witnesses);
         // Threat O8: a bug costs one request, not the connection of others.
         let answered = AssertUnwindSafe(self.answer(peer, request, &mut audit)).catch_unwind().await;
         let mut response = answered.unwrap_or_else(|_| refuse(Rejection::Internal, None, &mut audit));
@@ -99,7 +104,7 @@ impl Handler {
 
     /// Answers a head that was refused before it became a request.
     pub(crate) fn fault(&self, peer: &Peer, request: &Request<Incoming>, fault: Fault) -> Response<ReplyBody> {
-        let mut audit = Audit::begin(peer, request, &self.unrouted);
+        let mut audit = Audit::begin(peer, request, &self.unrouted, &self.witnesses);
         let mut response = refuse(Rejection::Http(fault), None, &mut audit);
         response.headers_mut().insert(X_REQUEST_ID, visible(audit.request_id()));
         audit.finish(response)
@@ -155,8 +160,10 @@ impl Handler {
         audit: &mut Audit,
     ) -> Result<Response<ReplyBody>, Rejection> {
         let route = Arc::clone(&context.route);
+        self.witnesses.hear_address(context.provenance.client)?;
         let identity = self.authenticate(context, parts).await?;
         audit.identity(&identity);
+        self.witnesses.hear_caller(&identity)?;
         let era = mirror::era_of_head(&parts.headers)?;
         reject::allowed_on_route(&parts.method, era)?;
         let entitled = authorize::entitle(identity, &route)?;
@@ -183,7 +190,10 @@ impl Handler {
 
     async fn authenticate(&self, context: &Context, parts: &Parts) -> Result<Arc<Identity>, Rejection> {
         let (index, client) = (context.route.index, context.provenance.client);
-        self.authenticator.authenticate(index, context.tenant.as_ref(), client, &parts.headers, &parts.uri).await
+        let tenant = context.tenant.as_ref();
+        let identity = self.authenticator.authenticate(index, tenant, client, &parts.headers, &parts.uri).await?;
+        // After the cache of verified tokens, so that a new list is in force at once.
+        if self.revocations.revokes(&identity) { Err(TokenError::Revoked.into()) } else { Ok(identity) }
     }
 
     /// Reads what is left of a refused body, within bounds, beside the answer: closing on unread bytes could destroy the answer

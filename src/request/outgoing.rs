@@ -12,10 +12,10 @@ use crate::mcp::Era;
 use crate::names::{ClientId, Scope, TenantId};
 use crate::token::Identity;
 
+use super::audit::Audit;
 use super::authorize::Permit;
 use super::provenance::Provenance;
 use super::route::Route;
-use super::trace;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
@@ -27,7 +27,7 @@ pub(crate) fn outgoing<B>(
     permit: &Permit,
     parts: &Parts,
     provenance: &Provenance,
-    request_id: &str,
+    told: &Audit,
     body: B,
 ) -> Request<B> {
     let public_host = public_host(parts);
@@ -41,8 +41,8 @@ pub(crate) fn outgoing<B>(
     write_identity(&route.config.identity, permit.identity(), &mut headers);
     write_provenance(provenance, public_host.as_deref(), &mut headers);
     headers.append(header::VIA, via(parts.version));
-    trace::continue_trace(&parts.headers).write(&mut headers);
-    headers.insert(X_REQUEST_ID, visible(request_id));
+    told.trace().write(&mut headers);
+    headers.insert(X_REQUEST_ID, visible(told.request_id()));
     for (name, value) in &route.config.upstream.headers {
         remove_spellings(&mut headers, name);
         headers.insert(name, value.clone());

@@ -74,6 +74,8 @@ pub enum TokenError {
     ClaimBytes,
     /// A claim is longer than its bound.
     ClaimSize,
+    /// The operator revoked it.
+    Revoked,
     /// The token is good, but its tenant may not come in here: a plain 403.
     Tenant,
 }
@@ -107,6 +109,7 @@ impl TokenError {
             Self::Confirmation => "token.cnf",
             Self::ClaimBytes => "token.claim_bytes",
             Self::ClaimSize => "token.claim_size",
+            Self::Revoked => "token.revoked",
             Self::Tenant => "authz.tenant",
         }
     }
@@ -137,6 +140,7 @@ impl TokenError {
             | Self::Scope
             | Self::Required
             | Self::Confirmation
+            | Self::Revoked
             | Self::ClaimBytes
             | Self::ClaimSize => "the access token is not valid",
         }

@@ -208,6 +208,7 @@ fn hint(
         | TokenError::Expired
         | TokenError::NotBefore
         | TokenError::IdToken
+        | TokenError::Revoked
         | TokenError::ClaimBytes
         | TokenError::ClaimSize => None,
     }

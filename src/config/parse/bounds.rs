@@ -89,3 +89,23 @@ pub(super) const WINDOW: Bound<Duration> = wait(MINUTE, DAY);
 pub(super) const STREAMS: Bound<u32> = count(1, 1_000_000);
 /// Dearer than the longest burst is no price; `cost` is held against the route's own bursts too.
 pub(super) const COST: Bound<u32> = Bound { default: 1, least: 1, most: 1_000_000 };
+
+/// Each waiting record is about 1 KiB; a sink that is that far behind is broken.
+pub(super) const AUDIT_QUEUE: Bound<u32> = Bound { default: 10_000, least: 100, most: 1_000_000 };
+
+/// What collectors expect.
+pub(super) const TELEMETRY_INTERVAL: Bound<Duration> = Bound { default: MINUTE, least: SECOND, most: HOUR };
+/// A collector that takes longer is away.
+pub(super) const TELEMETRY_TIMEOUT: Bound<Duration> = wait(Duration::from_secs(10), MINUTE);
+
+/// Long enough to see somebody who is patient, short enough to be over when an honest mistake is.
+pub(super) const DETECTION_WINDOW: Bound<Duration> =
+    Bound { default: Duration::from_mins(5), least: SECOND, most: DAY };
+/// A client with an expired token fails once and fetches another.
+pub(super) const SUSPICIOUS_FAILURES: Bound<u32> = count(20, 1_000_000);
+/// Nobody comes to another's resource by chance three times.
+pub(super) const SUSPICIOUS_FOREIGN: Bound<u32> = count(3, 1_000_000);
+/// A client that gets the same challenge again and again does not get the scope.
+pub(super) const SUSPICIOUS_STEP_UPS: Bound<u32> = count(5, 1_000_000);
+/// Long enough to make trying pointless, short enough to be waited for.
+pub(super) const BLOCK_TIME: Bound<Duration> = Bound { default: Duration::from_mins(10), least: SECOND, most: DAY };

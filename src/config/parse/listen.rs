@@ -77,7 +77,7 @@ fn tls(item: &Item<'_>) -> Option<Tls> {
     })
 }
 
-fn network(text: &Text<'_>) -> Option<IpNet> {
+pub(super) fn network(text: &Text<'_>) -> Option<IpNet> {
     let written = text.as_str();
     let network = written.parse::<IpNet>().ok();
     let network = network.or_else(|| written.parse::<IpAddr>().ok().map(IpNet::from));

@@ -12,6 +12,7 @@ mod route;
 mod sessions;
 mod upstream;
 pub(super) mod url;
+mod watching;
 
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::path::Path;
@@ -25,7 +26,8 @@ use super::read::table::Table;
 use super::{Config, ConfigError, Listen, Log, LogFormat};
 
 /// The tables of a file.
-const KEYS: &[&str] = &["listen", "admin", "log", "sessions", "issuers", "routes"];
+const KEYS: &[&str] =
+    &["listen", "admin", "log", "audit", "telemetry", "detection", "revocations", "sessions", "issuers", "routes"];
 const ADMIN_KEYS: &[&str] = &["address"];
 const LOG_KEYS: &[&str] = &["format", "level"];
 /// Loopback: what it serves is for the machine's own probes.
@@ -37,21 +39,36 @@ pub(crate) fn all_keys() -> impl Iterator<Item = &'static str> {
     let nested = [issuer::CLAIMS_KEYS, listen::TLS_KEYS, listen::LIMITS_KEYS, limit::KEYS, route::METADATA_KEYS];
     let tables = [KEYS, ADMIN_KEYS, LOG_KEYS, listen::KEYS, issuer::KEYS, route::KEYS, route::TENANT_KEYS];
     let more = [policy::KEYS, policy::RULE_KEYS, sessions::KEYS, upstream::TIMEOUTS_KEYS];
-    tables.into_iter().chain(nested).chain(more).flatten().copied()
+    let watching = [
+        watching::AUDIT_KEYS,
+        watching::TELEMETRY_KEYS,
+        watching::DETECTION_KEYS,
+        watching::REVOCATIONS_KEYS,
+        watching::HOURS_KEYS,
+    ];
+    tables.into_iter().chain(nested).chain(more).chain(watching).flatten().copied()
 }
 
 pub(crate) fn parse(text: &str, file: &Path, sources: &Sources<'_>) -> Result<Config, Vec<ConfigError>> {
     let (document, syntax) = DeTable::parse_recoverable(text);
     let report = Report::new(file, text, sources, &syntax);
-    let config = read(&Table::root(&report, document.get_ref(), KEYS));
+    let config = read(&Table::root(&report, document.get_ref(), KEYS), digest(text));
     report.finish(config)
 }
 
-fn read(root: &Table<'_>) -> Option<Config> {
+/// 48 bits: enough to tell a person whether two gateways have the same file.
+fn digest(text: &str) -> String {
+    let hash = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, text.as_bytes());
+    hash.as_ref().iter().take(6).map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn read(root: &Table<'_>, digest: String) -> Option<Config> {
     let listen = root.need("listen").and_then(|item| listen::read(&item));
     let admin = admin(root, listen.as_ref());
     let log = log(root);
     let session_keys = sessions::read(root);
+    let (audit, telemetry) = (watching::audit(root), watching::telemetry(root));
+    let (detection, revocations) = (watching::detection(root), watching::revocations(root));
     let issuers = issuer::read_all(root);
     let plaintext = listen.as_ref().is_some_and(|listen| listen.tls.is_none());
     let routes = route::read_all(root, &issuers, plaintext);
@@ -62,6 +79,11 @@ fn read(root: &Table<'_>) -> Option<Config> {
         session_keys: session_keys?,
         issuers: issuers.into_iter().map(|known| known.config).collect::<Option<_>>()?,
         routes: routes?,
+        audit: audit?,
+        telemetry: telemetry?,
+        detection,
+        revocations: revocations?,
+        digest,
     })
 }
 

@@ -7,7 +7,7 @@ use super::super::read::item::{Item, Seen, Text};
 use super::super::read::table::Table;
 use super::super::{Metadata, PolicyConfig, RouteConfig, TenantRule};
 use super::issuer::Known;
-use super::{bounds, identity, limit, policy, resource, upstream, url};
+use super::{bounds, identity, limit, policy, resource, upstream, url, watching};
 use crate::names::{RouteName, Scope, TenantId};
 
 pub(super) const KEYS: &[&str] = &[
@@ -29,6 +29,7 @@ pub(super) const KEYS: &[&str] = &[
     "metadata",
     "batches",
     "policy",
+    "hours",
 ];
 pub(super) const TENANT_KEYS: &[&str] = &["allow", "from"];
 pub(super) const METADATA_KEYS: &[&str] = &[
@@ -72,6 +73,7 @@ fn read(table: &Table<'_>, issuers: &[Known], plaintext: bool, names: &mut Seen)
     let origins = origins(table);
     let batches = table.flag("batches");
     let policy = policy::read(table, &limits);
+    let hours = watching::hours(table);
     let (resource, issuers_used, tenant) = (resource?, issuer_indices?, tenant?);
     check_tenant(table, &tenant, resource.has_tenant(), issuers_used.iter().filter_map(|index| issuers.get(*index)));
     check_rules(table, &policy, issuers_used.iter().filter_map(|index| issuers.get(*index)));
@@ -90,6 +92,7 @@ fn read(table: &Table<'_>, issuers: &[Known], plaintext: bool, names: &mut Seen)
         metadata,
         batches,
         policy,
+        hours,
     })
 }
 

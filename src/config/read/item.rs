@@ -95,6 +95,14 @@ impl<'a> Item<'a> {
         u64::from_str_radix(number.as_str(), number.radix()).ok()
     }
 
+    /// A part of a whole.
+    pub(crate) fn ratio(&self) -> Option<f64> {
+        let float = self.value.as_float().and_then(|number| number.as_str().parse::<f64>().ok());
+        let whole = self.integer().and_then(|number| u32::try_from(number).ok()).map(f64::from);
+        let ratio = float.or(whole).filter(|ratio| (0.0..=1.0).contains(ratio));
+        ratio.or_else(|| self.error("must be a number from 0.0 to 1.0"))
+    }
+
     pub(crate) fn count(&self, bound: &Bound<u32>) -> Option<u32> {
         let fine = |n: &u32| (bound.least..=bound.most).contains(n);
         let number = self.integer().and_then(|n| u32::try_from(n).ok()).filter(fine);

@@ -10,6 +10,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::*;
+use crate::config::watching::{Blocks, DetectionConfig};
 use crate::config::{Limits, Listen, Log, LogFormat, Metadata, PolicyConfig, Resource, TenantRule, Timeouts, Upstream};
 use crate::keys::test_issuer::{Answer, TestIssuer, TestKey, eventually, http, now};
 use crate::names::RouteName;
@@ -322,6 +323,26 @@ fn config_for(issuer: IssuerConfig) -> Config {
             route("notes", "https://mcp.test/notes", TenantRule::Any),
             route("tenants", "https://mcp.test/{tenant}/t", TenantRule::FromResource),
         ],
+        audit: None,
+        telemetry: None,
+        detection: unwatched(),
+        revocations: None,
+        digest: String::new(),
+    }
+}
+
+fn unwatched() -> DetectionConfig {
+    let second = Duration::from_secs(1);
+    DetectionConfig {
+        window: second,
+        failures_per_address: NonZeroU32::MAX,
+        failures_per_client: NonZeroU32::MAX,
+        foreign_tenants: NonZeroU32::MAX,
+        foreign_sessions: NonZeroU32::MAX,
+        unknown_keys: NonZeroU32::MAX,
+        step_ups: NonZeroU32::MAX,
+        block: Blocks { addresses: false, clients: false, time: second },
+        never_block: Vec::new(),
     }
 }
 
@@ -348,5 +369,6 @@ fn route(name: &str, resource: &str, tenant: TenantRule) -> RouteConfig {
         metadata: Metadata::default(),
         batches: false,
         policy: PolicyConfig::default(),
+        hours: None,
     }
 }

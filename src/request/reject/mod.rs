@@ -115,6 +115,12 @@ pub(crate) enum Rejection {
     /// Too many failed authentications from this address.
     #[error("too many failed authentications from this address")]
     TooManyFailures { retry_after: Duration },
+    /// The address, or the verified client, is blocked for a while: its behaviour was suspicious.
+    #[error("too many suspicious requests")]
+    Blocked { client: bool, retry_after: Duration },
+    /// The audit stream takes no records, and requests without one are refused (threat O9).
+    #[error("requests cannot be recorded at the moment")]
+    Unrecorded,
     /// The token lacks a scope; these are all that the operation needs.
     #[error("{INSUFFICIENT_SCOPE}")]
     Scope(Arc<str>),
@@ -179,6 +185,11 @@ impl Rejection {
         self.face().2
     }
 
+    /// All scopes that a step-up challenge asks for.
+    pub(crate) fn scopes_asked(&self) -> Option<&str> {
+        if let Self::Scope(scopes) = self { Some(scopes) } else { None }
+    }
+
     fn description(&self) -> String {
         if let Self::Token(error) = self { error.description().to_owned() } else { self.to_string() }
     }
@@ -188,12 +199,14 @@ impl Rejection {
         const CAPACITY_RETRY: Duration = Duration::from_secs(1);
         if let Self::KeysUnavailable { retry_after }
         | Self::TooManyFailures { retry_after }
+        | Self::Blocked { retry_after, .. }
         | Self::RateLimit { retry_after }
         | Self::StreamLimit { retry_after } = self
         {
             return Some(*retry_after);
         }
-        matches!(self, Self::Memory | Self::Upstream(UpstreamFailure::Capacity)).then_some(CAPACITY_RETRY)
+        matches!(self, Self::Memory | Self::Unrecorded | Self::Upstream(UpstreamFailure::Capacity))
+            .then_some(CAPACITY_RETRY)
     }
 
     fn challenge(&self, challenges: &Challenges, tenant: Option<&TenantId>) -> Option<HeaderValue> {

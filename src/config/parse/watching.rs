@@ -1,0 +1,248 @@
+//! `[audit]`, `[telemetry]`, `[detection]`, `[revocations]` and a route's `hours`.
+
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+
+use http::{HeaderName, HeaderValue};
+use jiff::tz::TimeZone;
+
+use super::super::read::item::{Item, Seen, Text};
+use super::super::read::table::Table;
+use super::super::watching::{
+    AuditConfig, AuditSink, Blocks, Chain, DetectionConfig, Hours, OnFailure, Secret, Subjects, TelemetryConfig,
+};
+use super::{bounds, listen, url};
+
+pub(super) const AUDIT_KEYS: &[&str] =
+    &["sink", "file", "socket", "subjects", "subject_key", "chain", "chain_key", "on_failure", "queue"];
+pub(super) const TELEMETRY_KEYS: &[&str] = &[
+    "endpoint",
+    "ca",
+    "headers",
+    "traces",
+    "metrics",
+    "sample_ratio",
+    "interval",
+    "timeout",
+    "service_name",
+    "attributes",
+];
+pub(super) const DETECTION_KEYS: &[&str] = &[
+    "window",
+    "failures_per_address",
+    "failures_per_client",
+    "foreign_tenants",
+    "foreign_sessions",
+    "unknown_keys",
+    "step_ups",
+    "block",
+    "block_time",
+    "never_block",
+];
+pub(super) const REVOCATIONS_KEYS: &[&str] = &["file"];
+pub(super) const HOURS_KEYS: &[&str] = &["days", "from", "to", "timezone"];
+
+/// A key shorter than this is a password.
+const LEAST_KEY_BYTES: usize = 32;
+const SYSLOG: &str = "/dev/log";
+const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
+
+/// `None` in the first place: something is wrong; in the second: no such table.
+pub(super) fn audit(root: &Table<'_>) -> Option<Option<AuditConfig>> {
+    let Some(item) = root.get("audit") else { return Some(None) };
+    let table = item.table(AUDIT_KEYS)?;
+    let sink = audit_sink(&table);
+    let subjects = subjects(&table);
+    let chain = chain(&table);
+    let rules = [("deny", OnFailure::Deny), ("drop", OnFailure::Drop)];
+    let on_failure = table.get("on_failure").and_then(Item::text).and_then(|text| text.choose(&rules));
+    let queue = table.count("queue", &bounds::AUDIT_QUEUE);
+    Some(Some(AuditConfig {
+        sink: sink?,
+        subjects: subjects?,
+        chain: chain?,
+        on_failure: on_failure.unwrap_or(OnFailure::Deny),
+        queue: usize::try_from(queue).unwrap_or(usize::MAX),
+    }))
+}
+
+fn audit_sink(table: &Table<'_>) -> Option<AuditSink> {
+    let path = |key: &str| -> Option<PathBuf> { table.get(key)?.text()?.path() };
+    let (file, socket) = (path("file"), path("socket"));
+    let sink = table.need("sink").and_then(Item::text)?;
+    let sink = sink.choose(&[("file", "file"), ("stdout", "stdout"), ("syslog", "syslog")])?;
+    for (key, of) in [("file", "file"), ("socket", "syslog")] {
+        if sink != of && table.get(key).is_some() {
+            table.error(key, &format!("is of use only with sink = \"{of}\""));
+        }
+    }
+    match sink {
+        "file" if table.get("file").is_none() => {
+            table.missing("file", "is required with sink = \"file\"");
+            None
+        }
+        "file" => file.map(AuditSink::File),
+        "stdout" => Some(AuditSink::Stdout),
+        _ => Some(AuditSink::Syslog(socket.unwrap_or_else(|| SYSLOG.into()))),
+    }
+}
+
+fn subjects(table: &Table<'_>) -> Option<Subjects> {
+    let key = table.get("subject_key").and_then(Item::text).and_then(|text| secret(&text));
+    let word = match table.get("subjects") {
+        None => "clear",
+        Some(item) => item.text()?.choose(&[("clear", "clear"), ("hashed", "hashed"), ("omitted", "omitted")])?,
+    };
+    match (word, table.get("subject_key").is_some()) {
+        ("hashed", true) => key.map(Subjects::Hashed),
+        ("hashed", false) => {
+            table.missing("subject_key", "is required with subjects = \"hashed\"");
+            None
+        }
+        (_, true) => {
+            table.error("subject_key", "is of use only with subjects = \"hashed\"");
+            None
+        }
+        ("omitted", false) => Some(Subjects::Omitted),
+        _ => Some(Subjects::Clear),
+    }
+}
+
+fn chain(table: &Table<'_>) -> Option<Chain> {
+    let key = table.get("chain_key").and_then(Item::text).map(|text| secret(&text));
+    match (table.flag("chain"), key) {
+        (false, None) => Some(Chain::None),
+        (false, Some(_)) => {
+            table.error("chain_key", "is of use only with chain = true");
+            None
+        }
+        (true, None) => Some(Chain::Plain),
+        (true, Some(key)) => key.map(Chain::Keyed),
+    }
+}
+
+/// Messages never quote the text.
+fn secret(text: &Text<'_>) -> Option<Secret> {
+    let written = text.as_str();
+    if written.len() < LEAST_KEY_BYTES {
+        return text.error("must be at least 32 characters, such as `openssl rand -base64 32` writes");
+    }
+    Some(Secret(written.to_owned()))
+}
+
+pub(super) fn telemetry(root: &Table<'_>) -> Option<Option<TelemetryConfig>> {
+    let Some(item) = root.get("telemetry") else { return Some(None) };
+    let table = item.table(TELEMETRY_KEYS)?;
+    let endpoint = table.need("endpoint").and_then(|item| url::web(&item.text()?));
+    let ca = table.get("ca").and_then(|item| item.text()?.path());
+    let headers = table.get("headers").and_then(|item| headers(&item)).unwrap_or_default();
+    let switch = |key| table.get(key).and_then(|item| item.boolean()).unwrap_or(true);
+    let ratio = table.get("sample_ratio").and_then(|item| item.ratio()).unwrap_or(1.0);
+    let name = table.get("service_name").and_then(Item::text).map(|text| text.as_str().to_owned());
+    let attributes = table.get("attributes").and_then(|item| attributes(&item)).unwrap_or_default();
+    Some(Some(TelemetryConfig {
+        endpoint: endpoint?,
+        ca,
+        headers,
+        traces: switch("traces"),
+        metrics: switch("metrics"),
+        sample_ratio: ratio,
+        interval: table.duration("interval", &bounds::TELEMETRY_INTERVAL),
+        timeout: table.duration("timeout", &bounds::TELEMETRY_TIMEOUT),
+        service_name: name.unwrap_or_else(|| "portcullis".into()),
+        attributes,
+    }))
+}
+
+fn headers(item: &Item<'_>) -> Option<Vec<(HeaderName, HeaderValue)>> {
+    let header = |(name, item): (&str, Item<'_>)| {
+        let Ok(name) = HeaderName::from_bytes(name.as_bytes()) else {
+            return item.error("is no header field's name");
+        };
+        let text = item.text()?;
+        let Some(mut value) = HeaderValue::from_str(text.as_str()).ok().filter(|value| !value.is_empty()) else {
+            return text.error("must be a header field's value: not empty, no line breaks or control characters");
+        };
+        value.set_sensitive(true);
+        Some((name, value))
+    };
+    Some(item.free_table()?.items().filter_map(header).collect())
+}
+
+fn attributes(item: &Item<'_>) -> Option<Vec<(String, String)>> {
+    let attribute = |(name, item): (&str, Item<'_>)| Some((name.to_owned(), item.text()?.as_str().to_owned()));
+    Some(item.free_table()?.items().filter_map(attribute).collect())
+}
+
+/// The defaults without the table: what is suspicious is always said.
+pub(super) fn detection(root: &Table<'_>) -> DetectionConfig {
+    let table = root.get("detection").and_then(|item| item.table(DETECTION_KEYS));
+    let count = |key, bound: &super::super::read::units::Bound<u32>| {
+        let count = table.as_ref().map_or(bound.default, |table| table.count(key, bound));
+        NonZeroU32::new(count).unwrap_or(NonZeroU32::MIN)
+    };
+    let wait = |key, bound: &super::super::read::units::Bound<_>| {
+        table.as_ref().map_or(bound.default, |table| table.duration(key, bound))
+    };
+    let texts = |key: &str| table.as_ref().and_then(|table| table.get(key)?.texts()).unwrap_or_default();
+    let mut seen = Seen::default();
+    let words = [("address", "address"), ("client", "client")];
+    let blocked: Vec<&str> =
+        texts("block").iter().filter_map(|text| text.choose(&words).filter(|_| text.is_new(&mut seen))).collect();
+    DetectionConfig {
+        window: wait("window", &bounds::DETECTION_WINDOW),
+        failures_per_address: count("failures_per_address", &bounds::SUSPICIOUS_FAILURES),
+        failures_per_client: count("failures_per_client", &bounds::SUSPICIOUS_FAILURES),
+        foreign_tenants: count("foreign_tenants", &bounds::SUSPICIOUS_FOREIGN),
+        foreign_sessions: count("foreign_sessions", &bounds::SUSPICIOUS_FOREIGN),
+        unknown_keys: count("unknown_keys", &bounds::SUSPICIOUS_FAILURES),
+        step_ups: count("step_ups", &bounds::SUSPICIOUS_STEP_UPS),
+        block: Blocks {
+            addresses: blocked.contains(&"address"),
+            clients: blocked.contains(&"client"),
+            time: wait("block_time", &bounds::BLOCK_TIME),
+        },
+        never_block: texts("never_block").iter().filter_map(listen::network).collect(),
+    }
+}
+
+pub(super) fn revocations(root: &Table<'_>) -> Option<Option<PathBuf>> {
+    let Some(item) = root.get("revocations") else { return Some(None) };
+    item.table(REVOCATIONS_KEYS)?.need("file")?.text()?.path().map(Some)
+}
+
+pub(super) fn hours(route: &Table<'_>) -> Option<Hours> {
+    let table = route.get("hours")?.table(HOURS_KEYS)?;
+    let zone = table.need("timezone").and_then(Item::text).and_then(|text| {
+        let found = TimeZone::get(text.as_str()).ok();
+        found.or_else(|| text.error("must be a time zone such as \"Europe/Berlin\" or \"UTC\""))
+    });
+    let minute = |key| table.need(key).and_then(Item::text).and_then(|text| minute(&text));
+    let (from, to) = (minute("from"), minute("to"));
+    let days = match table.get("days") {
+        None => Some([true; 7]),
+        Some(item) => days(&item),
+    };
+    Some(Hours { days: days?, from: from?, to: to?, timezone: zone? })
+}
+
+fn days(item: &Item<'_>) -> Option<[bool; 7]> {
+    let choices: Vec<(&str, usize)> = DAYS.iter().enumerate().map(|(index, day)| (*day, index)).collect();
+    let mut days = [false; 7];
+    for text in item.texts()? {
+        if let Some(day) = text.choose(&choices).and_then(|index| days.get_mut(index)) {
+            *day = true;
+        }
+    }
+    if days.contains(&true) { Some(days) } else { item.error("must name at least one day") }
+}
+
+/// `"07:30"`, `"24:00"` for the day's end.
+fn minute(text: &Text<'_>) -> Option<u16> {
+    let read = |written: &str| -> Option<u16> {
+        let (hours, minutes) = written.split_once(':').filter(|(h, m)| h.len() == 2 && m.len() == 2)?;
+        let (hours, minutes) = (hours.parse::<u16>().ok()?, minutes.parse::<u16>().ok()?);
+        Some(hours * 60 + minutes).filter(|minute| minutes < 60 && *minute <= 24 * 60)
+    };
+    read(text.as_str()).or_else(|| text.error("must be a time of day such as \"07:30\""))
+}

@@ -1,0 +1,60 @@
+//! What is told of one request once it has ended: the log, the audit stream, traces, metrics and detection all get the same.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, SystemTime};
+
+use http::StatusCode;
+
+use crate::mcp::Era;
+use crate::token::Identity;
+use crate::trace::Trace;
+
+/// See the module. Texts of clients are at most 256 bytes long, as they came; never a token, a body or a query.
+#[derive(Debug)]
+pub(crate) struct Record<'a> {
+    /// Wall time of its beginning.
+    pub(crate) began: SystemTime,
+    /// `served`, `refused` or `broken_off`.
+    pub(crate) event: &'static str,
+    /// Why it was refused or broken off: a fixed word (docs/errors.md).
+    pub(crate) reason: Option<&'static str>,
+    /// What the operator should know beyond the reason.
+    pub(crate) detail: Option<&'a str>,
+    pub(crate) request_id: &'a str,
+    pub(crate) trace: &'a Trace,
+    /// The other end of the connection.
+    pub(crate) peer: SocketAddr,
+    /// The client's address as far as proxies are believed; `None` where no route was found.
+    pub(crate) client_address: Option<IpAddr>,
+    pub(crate) route: Option<&'a str>,
+    pub(crate) http_method: &'a str,
+    pub(crate) path: &'a str,
+    pub(crate) identity: Option<&'a Identity>,
+    pub(crate) era: Option<Era>,
+    /// The JSON-RPC method that was judged.
+    pub(crate) mcp_method: Option<&'a str>,
+    /// The tool, prompt or resource that it names; the first one.
+    pub(crate) mcp_name: Option<&'a str>,
+    /// The rule that decided, by its line in the configuration.
+    pub(crate) rule: Option<usize>,
+    /// All scopes that a step-up challenge asked for, space-separated.
+    pub(crate) scopes_asked: Option<&'a str>,
+    /// `None`: the client left before the answer began.
+    pub(crate) status: Option<StatusCode>,
+    pub(crate) is_event_stream: bool,
+    /// Bytes of the response body that went out.
+    pub(crate) sent_bytes: u64,
+    /// Until it went upstream.
+    pub(crate) gateway_time: Option<Duration>,
+    /// From there to the head of the upstream's answer.
+    pub(crate) upstream_time: Option<Duration>,
+    /// All of it.
+    pub(crate) time: Duration,
+}
+
+impl Record<'_> {
+    /// The address that counts are kept by.
+    pub(crate) fn address(&self) -> IpAddr {
+        self.client_address.unwrap_or(self.peer.ip())
+    }
+}

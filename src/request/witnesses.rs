@@ -1,0 +1,49 @@
+//! Who is told of every request that has ended, and what they have against one that comes.
+
+use std::net::IpAddr;
+
+use crate::audit::AuditLog;
+use crate::detection::Detection;
+use crate::record::Record;
+use crate::telemetry::Exporter;
+use crate::token::Caller;
+
+use super::log;
+use super::reject::Rejection;
+
+/// See the module. Metrics are counted by the route's own series.
+#[derive(Debug)]
+pub(crate) struct Witnesses {
+    pub(crate) audit: Option<AuditLog>,
+    pub(crate) exporter: Option<Exporter>,
+    pub(crate) detection: Detection,
+}
+
+impl Witnesses {
+    /// Whether a request from this address may be judged at all.
+    pub(crate) fn hear_address(&self, address: IpAddr) -> Result<(), Rejection> {
+        if self.audit.as_ref().is_some_and(AuditLog::refuses) {
+            return Err(Rejection::Unrecorded);
+        }
+        let blocked = self.detection.blocks_address(address);
+        blocked.map_or(Ok(()), |retry_after| Err(Rejection::Blocked { client: false, retry_after }))
+    }
+
+    /// Whether this verified caller may go on.
+    pub(crate) fn hear_caller(&self, caller: &Caller) -> Result<(), Rejection> {
+        let blocked = self.detection.blocks_client(caller);
+        blocked.map_or(Ok(()), |retry_after| Err(Rejection::Blocked { client: true, retry_after }))
+    }
+
+    /// One request has ended.
+    pub(crate) fn ended(&self, record: &Record<'_>) {
+        log::write(record);
+        self.detection.ended(record);
+        if let Some(audit) = &self.audit {
+            audit.ended(record);
+        }
+        if let Some(exporter) = &self.exporter {
+            exporter.ended(record);
+        }
+    }
+}
