@@ -8,11 +8,15 @@ pub mod demo;
 
 pub mod server;
 
+mod reload;
+
 pub mod connection;
 
 mod live;
 
 mod request;
+
+mod tls;
 
 mod audit;
 

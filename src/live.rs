@@ -1,13 +1,16 @@
 //! The configuration in force, as one value that is swapped whole: who looks it up once sees all of it or none.
 
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 use arc_swap::ArcSwap;
 
+use crate::config::{AuditConfig, DetectionConfig, Listen, TelemetryConfig};
 use crate::keys::KeyStore;
 use crate::names::RouteName;
 use crate::request::Handler;
+use crate::tls::ServerTls;
 
 /// What one configuration became.
 #[derive(Debug)]
@@ -18,13 +21,18 @@ pub(crate) struct Generation {
     pub(crate) since: SystemTime,
     /// [`crate::config::Config::digest`].
     pub(crate) digest: String,
+    pub(crate) listen: Listen,
+    /// As configured.
+    pub(crate) admin: SocketAddr,
+    /// `None` only for `insecure_plaintext`.
+    pub(crate) tls: Option<Arc<ServerTls>>,
     pub(crate) handler: Arc<Handler>,
     /// Each issuer's name and keys.
     pub(crate) issuers: Vec<(String, Arc<KeyStore>)>,
     /// Each route's name, and whose tokens it takes, as indices into `issuers`.
     pub(crate) routes: Vec<(RouteName, Vec<usize>)>,
-    /// When the first certificate of the public listener's chain ends, in seconds since 1970; `None` without TLS.
-    pub(crate) certificate_expires: Option<i64>,
+    /// What the witnesses were made of.
+    pub(crate) watching: (Option<AuditConfig>, Option<TelemetryConfig>, DetectionConfig),
 }
 
 /// The generation in force, and how the last attempt to replace it went.
@@ -45,6 +53,9 @@ pub(crate) struct Reloads {
     pub(crate) last_refusal: Option<(SystemTime, Vec<String>)>,
 }
 
+/// Mistakes of a refused configuration that are kept to be shown.
+const MAX_MISTAKES: usize = 20;
+
 impl Live {
     /// Begins with this one.
     pub(crate) fn new(first: Generation) -> Self {
@@ -64,5 +75,21 @@ impl Live {
     /// How attempts to replace it went.
     pub(crate) fn reloads(&self) -> Reloads {
         self.reloads.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// From now on this one is in force; gives the one that was.
+    pub(crate) fn replace(&self, next: Generation) -> Arc<Generation> {
+        let before = self.current.swap(Arc::new(next));
+        let mut reloads = self.reloads.lock().unwrap_or_else(PoisonError::into_inner);
+        reloads.taken += 1;
+        reloads.last_refusal = None;
+        before
+    }
+
+    /// Another one was refused.
+    pub(crate) fn refused(&self, at: SystemTime, mistakes: &[String]) {
+        let mut reloads = self.reloads.lock().unwrap_or_else(PoisonError::into_inner);
+        reloads.refused += 1;
+        reloads.last_refusal = Some((at, mistakes.iter().take(MAX_MISTAKES).cloned().collect()));
     }
 }

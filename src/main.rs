@@ -3,11 +3,12 @@
 mod cli;
 
 use std::io::Write as _;
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser as _;
 use portcullis::config::{Config, ConfigError};
-use portcullis::server::{Gateway, Listeners};
+use portcullis::server::{Followed, Gateway, Listeners};
 use tokio::signal::unix::{SignalKind, signal};
 
 use cli::{Arguments, Command, Failure, Said};
@@ -17,7 +18,7 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let file = &arguments.config;
     let done = match arguments.command.unwrap_or_default() {
-        Command::Run => load(Config::load(file)).and_then(run).map(Said::from),
+        Command::Run => run(file).map(Said::from),
         Command::Check => load(Config::check(file)).map(|config| cli::summary(&config, file).into()),
         Command::Explain(question) => {
             load(Config::load(file)).and_then(|config| cli::explain(&config, file, &question))
@@ -47,7 +48,9 @@ fn load(loaded: Result<Config, Vec<ConfigError>>) -> Result<Config, Failure> {
 }
 
 /// Serves until a signal: the first ends gracefully, the second at once.
-fn run(config: Config) -> Result<String, Failure> {
+fn run(file: &Path) -> Result<String, Failure> {
+    let (config, files) = Followed::load(file);
+    let config = load(config)?;
     portcullis::telemetry::init(&config.log).map_err(|error| Failure::Other(error.to_string()))?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let ended = runtime.block_on(async {
@@ -56,6 +59,7 @@ fn run(config: Config) -> Result<String, Failure> {
         let mut stop = async || tokio::select! { _ = terminate.recv() => (), _ = interrupt.recv() => () };
         let listeners = Listeners::bind(&config).await?;
         let gateway = Gateway::start(config, listeners).await?;
+        gateway.follow(files)?;
         stop().await;
         tokio::select! {
             all_ended = gateway.shut_down() => all_ended.then(String::new).ok_or_else(cut_off),

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
 
+use ::aws_lc_rs::digest as aws_lc_rs_digest;
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::{self, PemObject};
@@ -61,6 +62,16 @@ fn system_roots() -> RootCertStore {
         roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
     }
     roots
+}
+
+/// What a file holds, told apart.
+pub(crate) type Digest = [u8; 32];
+
+/// Of what the file holds now.
+pub(crate) fn digest(file: &Path) -> Result<Digest, TrustError> {
+    let unreadable = |why| TrustError::Unreadable { file: file.to_owned(), source: pem::Error::Io(why) };
+    let hash = aws_lc_rs_digest::digest(&aws_lc_rs_digest::SHA256, &std::fs::read(file).map_err(unreadable)?);
+    Ok(hash.as_ref().try_into().unwrap_or_default())
 }
 
 fn add_file(roots: &mut RootCertStore, file: &Path) -> Result<(), TrustError> {

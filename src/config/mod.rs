@@ -55,6 +55,8 @@ pub struct Config {
     pub revocations: Option<PathBuf>,
     /// The beginning of the SHA-256 of the file's text, in hexadecimal: tells configurations apart.
     pub digest: String,
+    /// Files that texts were filled in from.
+    pub(crate) references: Vec<PathBuf>,
 }
 
 /// A secret of 256 bits that seals session ids; replicas share it.
@@ -75,7 +77,27 @@ impl Config {
 
     /// Validates a text; `file` is only for messages and for relative paths in it.
     pub fn parse(text: &str, file: &Path) -> Result<Self, Vec<ConfigError>> {
-        parse::parse(text, file, &Sources::process())
+        let read = std::cell::RefCell::new(Vec::new());
+        let noting = |path: &Path| {
+            read.borrow_mut().push(path.to_owned());
+            read::expand::read_file(path)
+        };
+        let sources = Sources { file: &noting, ..Sources::process() };
+        let mut config = parse::parse(text, file, &sources)?;
+        config.references = read.into_inner();
+        Ok(config)
+    }
+
+    /// Every other file that it is made of.
+    pub fn files(&self) -> Vec<PathBuf> {
+        let tls = self.listen.tls.iter().flat_map(|tls| {
+            let client = tls.client.as_ref().map(|client| &client.ca);
+            [Some(&tls.certificate), Some(&tls.key), client].into_iter().flatten()
+        });
+        let issuers = self.issuers.iter().filter_map(|issuer| issuer.ca.as_ref());
+        let upstreams = self.routes.iter().filter_map(|route| route.upstream.ca.as_ref());
+        let collector = self.telemetry.iter().filter_map(|telemetry| telemetry.ca.as_ref());
+        tls.chain(issuers).chain(upstreams).chain(collector).chain(&self.references).cloned().collect()
     }
 }
 
@@ -91,7 +113,7 @@ fn read_text(file: &Path) -> Result<String, Vec<ConfigError>> {
 }
 
 /// The public listener.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Listen {
     /// Address and port to bind; port 0 takes a free one.
     pub address: SocketAddr,
@@ -108,7 +130,7 @@ pub struct Listen {
 }
 
 /// Server-side TLS files, read and checked when the listener starts.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tls {
     /// PEM file: leaf first, then intermediates.
     pub certificate: PathBuf,
@@ -119,7 +141,7 @@ pub struct Tls {
 }
 
 /// Which client certificates are accepted.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClientCertificates {
     /// PEM file with the authorities that sign client certificates.
     pub ca: PathBuf,
@@ -156,6 +178,29 @@ pub struct Limits {
     pub failures_per_address: NonZeroU32,
     /// See `failures_per_address`.
     pub failure_window: Duration,
+}
+
+#[cfg(test)]
+impl Limits {
+    /// Of everything as little as can be, for tests that set what they are about.
+    pub(crate) fn least() -> Self {
+        let second = Duration::from_secs(1);
+        Self {
+            connections: 1,
+            connections_per_address: 1,
+            tls_timeout: second,
+            header_bytes: 1,
+            header_timeout: second,
+            idle_timeout: second,
+            write_timeout: second,
+            body_bytes: 1,
+            buffered_bytes: 1,
+            body_timeout: second,
+            streams_per_connection: 1,
+            failures_per_address: NonZeroU32::MIN,
+            failure_window: Duration::from_mins(1),
+        }
+    }
 }
 
 /// How the log looks.
@@ -236,7 +281,7 @@ pub enum Algorithm {
 }
 
 /// When keys are fetched and how long they serve.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyRules {
     /// At most one unplanned fetch in this time.
     pub cool_down: Duration,
@@ -284,7 +329,7 @@ pub struct RouteConfig {
 }
 
 /// The MCP server behind a route.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Upstream {
     /// Where requests go; the whole target but the query.
     pub url: Uri,
@@ -299,7 +344,7 @@ pub struct Upstream {
 }
 
 /// The waits for an upstream.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Timeouts {
     /// To open a connection, TLS included.
     pub connect: Duration,
@@ -340,7 +385,7 @@ pub enum IdentityField {
 }
 
 /// One `[[routes.limits]]` table.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limit {
     /// What shares one count; never empty.
     pub per: Vec<LimitKey>,
@@ -364,7 +409,7 @@ pub enum LimitKey {
 }
 
 /// What a limit counts.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Quota {
     /// Requests in a window, with a burst.
     Rate {

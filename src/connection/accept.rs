@@ -2,11 +2,12 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::config::Limits;
 use crate::request::counted::{Counted, Place};
 use crate::request::provenance::network_of;
 
@@ -18,7 +19,7 @@ const ACCEPT_BACK_OFF: Duration = Duration::from_millis(100);
 /// Counts open connections, in all and per address.
 #[derive(Debug)]
 pub(crate) struct Caps {
-    all: Arc<Semaphore>,
+    all: Arc<AtomicUsize>,
     per_address: Counted<IpAddr>,
 }
 
@@ -26,33 +27,39 @@ pub(crate) struct Caps {
 #[derive(Debug)]
 pub(crate) struct Slot {
     _address: Place<IpAddr>,
-    _all: OwnedSemaphorePermit,
+    all: Arc<AtomicUsize>,
 }
 
 impl Caps {
-    pub(crate) fn new(all: usize, per_address: usize) -> Self {
-        let all = Arc::new(Semaphore::new(all.min(Semaphore::MAX_PERMITS)));
-        Self { all, per_address: Counted::new(per_address) }
+    /// None is open.
+    pub(crate) fn new() -> Self {
+        Self { all: Arc::default(), per_address: Counted::new() }
     }
 
-    /// A place for a connection from this address (IPv6: its /64), if there is one.
-    pub(crate) fn take(&self, address: IpAddr) -> Option<Slot> {
-        let all = Arc::clone(&self.all).try_acquire_owned().ok()?;
-        Some(Slot { _address: self.per_address.take(network_of(address))?, _all: all })
+    /// A place for a connection from this address (IPv6: its /64), if there is one within these limits.
+    pub(crate) fn take(&self, address: IpAddr, limits: &Limits) -> Option<Slot> {
+        let place = self.per_address.take(network_of(address), limits.connections_per_address)?;
+        let one_more = |open: usize| (open < limits.connections).then_some(open + 1);
+        self.all.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).ok()?;
+        Some(Slot { _address: place, all: Arc::clone(&self.all) })
     }
 }
 
-/// Accepts until the gateway stops.
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.all.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Accepts until the listener is given up.
 pub(crate) async fn accept(listener: TcpListener, connections: Arc<Connections>) {
-    let limits = &connections.limits;
-    let caps = Caps::new(limits.connections, limits.connections_per_address);
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             () = connections.stop.cancelled() => return,
         };
         match accepted {
-            Ok((stream, address)) => begin(&connections, &caps, stream, address),
+            Ok((stream, address)) => begin(&connections, stream, address),
             Err(error) => {
                 tracing::warn!(event = "accept.failed", %error, "cannot accept connections; trying again");
                 tokio::time::sleep(ACCEPT_BACK_OFF).await;
@@ -61,16 +68,17 @@ pub(crate) async fn accept(listener: TcpListener, connections: Arc<Connections>)
     }
 }
 
-fn begin(connections: &Arc<Connections>, caps: &Caps, stream: TcpStream, address: SocketAddr) {
-    let Some(slot) = caps.take(address.ip()) else {
+fn begin(connections: &Arc<Connections>, stream: TcpStream, address: SocketAddr) {
+    let generation = connections.live.current();
+    let Some(slot) = connections.caps.take(address.ip(), &generation.listen.limits) else {
         let reason = connections.refused("conn.limit");
         tracing::info!(event = "refused", reason, peer = %address, "connection refused");
         return; // dropped: closed at once (threat D6)
     };
-    let open = connections.live.handler().metrics.open_connection();
+    let open = generation.handler.metrics.open_connection();
     let connections = Arc::clone(connections);
     connections.tasks.clone().spawn(async move {
-        connections.serve(stream, address).await;
+        connections.serve(stream, address, &generation).await;
         drop((slot, open));
     });
 }
@@ -81,14 +89,19 @@ mod tests {
 
     #[test]
     fn d6_caps_count_per_address_and_in_all_and_give_back() {
-        let caps = Caps::new(3, 2);
-        let address = |text: &str| text.parse::<IpAddr>().unwrap();
-        let held = [caps.take(address("2001:db8::1")).unwrap(), caps.take(address("2001:db8::2")).unwrap()];
-        assert!(caps.take(address("2001:db8::3")).is_none(), "one /64 is one address");
-        let other = caps.take(address("192.0.2.1")).unwrap();
-        assert!(caps.take(address("192.0.2.2")).is_none(), "three in all");
+        let caps = Caps::new();
+        let take = |address: &str, all, per_address| {
+            let limits = Limits { connections: all, connections_per_address: per_address, ..Limits::least() };
+            caps.take(address.parse().unwrap(), &limits)
+        };
+        let held = [take("2001:db8::1", 3, 2).unwrap(), take("2001:db8::2", 3, 2).unwrap()];
+        assert!(take("2001:db8::3", 3, 2).is_none(), "one /64 is one address");
+        let other = take("192.0.2.1", 3, 2).unwrap();
+        assert!(take("192.0.2.2", 3, 2).is_none(), "three in all");
+        drop(take("192.0.2.2", 4, 2).expect("limits that were raised count at once"));
+        assert!(take("192.0.2.2", 2, 2).is_none(), "and so do those that were lowered");
         drop((held, other));
-        assert!(caps.take(address("2001:db8::3")).is_some());
+        assert!(take("2001:db8::3", 3, 2).is_some());
         assert!(caps.per_address.is_empty(), "nothing is remembered of the gone");
     }
 }

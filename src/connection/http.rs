@@ -13,6 +13,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use crate::config::Limits;
 use crate::request::body::ReplyBody;
 use crate::request::provenance::Peer;
 
@@ -65,12 +66,12 @@ where
 
 impl Connections {
     /// HTTP/1.1 and 1.0: each head is judged before the library sees it.
-    pub(super) async fn serve_http1<S>(self: &Arc<Self>, stream: S, peer: Peer)
+    pub(super) async fn serve_http1<S>(self: &Arc<Self>, stream: S, limits: &Limits, peer: Peer)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let refused = Arc::new(Refused::default());
-        let bounds = HeadBounds { bytes: self.limits.header_bytes, time: self.limits.header_timeout };
+        let bounds = HeadBounds { bytes: limits.header_bytes, time: limits.header_timeout };
         let activity = Activity::new();
         let guard = Guard::new(stream, bounds, Arc::clone(&refused), Arc::clone(&activity));
         let (this, begun, place) = (Arc::clone(self), Arc::clone(&activity), AtomicU64::new(0));
@@ -89,14 +90,14 @@ impl Connections {
             .timer(TokioTimer::new())
             .header_read_timeout(None) // the guard has a stricter one
             .max_headers(super::head::MAX_FIELDS)
-            .max_header_size(self.limits.header_bytes)
-            .max_buf_size(self.limits.header_bytes.max(MAX_SEND_BUFFER) * 2)
+            .max_header_size(limits.header_bytes)
+            .max_buf_size(limits.header_bytes.max(MAX_SEND_BUFFER) * 2)
             .serve_connection(TokioIo::new(guard), service);
-        self.converse(connection, &activity).await;
+        self.converse(connection, &activity, limits.idle_timeout).await;
     }
 
     /// HTTP/2, chosen by ALPN; the library's own limits against resets, floods and bombs, and ours.
-    pub(super) async fn serve_http2<S>(self: &Arc<Self>, stream: S, peer: Peer)
+    pub(super) async fn serve_http2<S>(self: &Arc<Self>, stream: S, limits: &Limits, peer: Peer)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
@@ -112,25 +113,24 @@ impl Connections {
                 Ok::<_, Infallible>(response.map(|body| Busy::new(body, under_way)))
             }
         });
-        let connection =
-            http2::Builder::new(Streams { tasks: self.tasks.clone(), patience: self.limits.write_timeout })
-                .timer(TokioTimer::new())
-                .max_concurrent_streams(self.limits.streams_per_connection)
-                .max_header_list_size(u32::try_from(self.limits.header_bytes).unwrap_or(u32::MAX))
-                .max_send_buf_size(MAX_SEND_BUFFER)
-                .keep_alive_interval(PING_INTERVAL)
-                .keep_alive_timeout(PING_TIMEOUT)
-                .serve_connection(TokioIo::new(stream), service);
-        self.converse(connection, &activity).await;
+        let connection = http2::Builder::new(Streams { tasks: self.tasks.clone(), patience: limits.write_timeout })
+            .timer(TokioTimer::new())
+            .max_concurrent_streams(limits.streams_per_connection)
+            .max_header_list_size(u32::try_from(limits.header_bytes).unwrap_or(u32::MAX))
+            .max_send_buf_size(MAX_SEND_BUFFER)
+            .keep_alive_interval(PING_INTERVAL)
+            .keep_alive_timeout(PING_TIMEOUT)
+            .serve_connection(TokioIo::new(stream), service);
+        self.converse(connection, &activity, limits.idle_timeout).await;
     }
 
     /// Until the connection ends, stays idle too long, or the gateway stops.
-    async fn converse(&self, connection: impl Conversation, activity: &Activity) {
+    async fn converse(&self, connection: impl Conversation, activity: &Activity, idle_timeout: Duration) {
         let mut connection = std::pin::pin!(connection);
         tokio::select! {
             ended = connection.as_mut() => return log_end(ended),
             () = self.stop.cancelled() => {}
-            () = Self::idle_for(self.limits.idle_timeout, activity) => {}
+            () = Self::idle_for(idle_timeout, activity) => {}
         }
         connection.as_mut().end_gracefully();
         // A request that came while the end was on its way may finish; afterwards nothing holds the connection.

@@ -8,30 +8,26 @@ mod head;
 mod http;
 mod stall;
 mod stream;
-pub mod tls;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use tokio::net::TcpStream;
-use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::config::Limits;
-use crate::live::Live;
+use crate::live::{Generation, Live};
 use crate::request::provenance::Peer;
 
+use accept::Caps;
 use stall::Stall;
 
 /// What all connections share.
 pub(crate) struct Connections {
     pub(crate) live: Arc<Live>,
-    pub(crate) limits: Limits,
-    /// `None` only for `insecure_plaintext`.
-    pub(crate) tls: Option<TlsAcceptor>,
+    pub(crate) caps: Arc<Caps>,
     pub(crate) tasks: TaskTracker,
-    /// No new connections; open ones finish what they have.
+    /// No new connections on this listener; open ones finish what they have.
     pub(crate) stop: CancellationToken,
     /// The grace time is over.
     pub(crate) kill: CancellationToken,
@@ -39,16 +35,17 @@ pub(crate) struct Connections {
 
 impl Connections {
     /// One connection from its first byte to its last.
-    pub(crate) async fn serve(self: &Arc<Self>, stream: TcpStream, address: SocketAddr) {
+    pub(crate) async fn serve(self: &Arc<Self>, stream: TcpStream, address: SocketAddr, generation: &Generation) {
+        let limits = &generation.listen.limits;
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(event = "connection.ended", %error);
             return; // the peer is gone already
         }
-        let stream = Stall::new(stream, self.limits.write_timeout);
-        let Some(acceptor) = &self.tls else {
-            return self.serve_http1(stream, Peer { address, secure: false, server_name: None }).await;
+        let stream = Stall::new(stream, limits.write_timeout);
+        let Some(tls) = &generation.tls else {
+            return self.serve_http1(stream, limits, Peer { address, secure: false, server_name: None }).await;
         };
-        let shaking_hands = tokio::time::timeout(self.limits.tls_timeout, acceptor.accept(stream));
+        let shaking_hands = tokio::time::timeout(limits.tls_timeout, tls.acceptor.accept(stream));
         let stream = tokio::select! {
             shaken = shaking_hands => shaken,
             () = self.stop.cancelled() => return,
@@ -68,7 +65,11 @@ impl Connections {
         let is_http2 = session.alpn_protocol() == Some(b"h2");
         let server_name = session.server_name().map(|name| Arc::from(name.to_ascii_lowercase()));
         let peer = Peer { address, secure: true, server_name };
-        if is_http2 { self.serve_http2(stream, peer).await } else { self.serve_http1(stream, peer).await }
+        if is_http2 {
+            self.serve_http2(stream, limits, peer).await;
+        } else {
+            self.serve_http1(stream, limits, peer).await;
+        }
     }
 
     /// Counts a connection that is closed before its first request; gives the log its word.

@@ -14,4 +14,4 @@ mod store;
 #[cfg(test)]
 pub(crate) mod test_issuer;
 
-pub(crate) use store::{KeyStore, Keys, Status, Unavailable};
+pub(crate) use store::{KeyStore, Keys, Origin, Status, Unavailable};

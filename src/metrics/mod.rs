@@ -24,7 +24,7 @@ use crate::names::RouteName;
 pub(crate) use labels::Decision;
 use labels::{OperationLabels, ReasonLabel, RequestLabels, RouteLabel};
 use process::Process;
-pub(crate) use readings::{IssuerReading, Readings};
+pub(crate) use readings::{ConfigReading, IssuerReading, Readings};
 pub(crate) use series::{Ended, Open, RouteSeries};
 
 /// What [`Metrics::encode`] gives: `OpenMetrics` 1.0.

@@ -1,7 +1,7 @@
 //! What is not counted but read when somebody asks: keys, caches, buffers, certificates.
 
 use std::sync::atomic::AtomicU64;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
@@ -19,8 +19,25 @@ pub(crate) struct Readings<'a> {
     pub(crate) buffered_bytes: usize,
     /// Tokens that need no second look at their signature.
     pub(crate) verified_tokens: usize,
+    /// The configuration in force, and attempts to replace it.
+    pub(crate) config: ConfigReading,
     /// When the first certificate of the public listener's chain ends, in seconds since 1970; `None` without TLS.
     pub(crate) certificate_expires: Option<i64>,
+}
+
+/// The configuration in force, and attempts to replace it.
+#[derive(Debug)]
+pub(crate) struct ConfigReading {
+    pub(crate) since: SystemTime,
+    pub(crate) taken: u64,
+    pub(crate) refused: u64,
+    /// Nothing was refused since the last one was taken.
+    pub(crate) successful: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OutcomeLabel {
+    outcome: &'static str,
 }
 
 /// The keys of one issuer.
@@ -44,6 +61,7 @@ impl Readings<'_> {
     pub(super) fn register(&self, to: &mut Registry) {
         to.register("portcullis_ready", "1 when /readyz says so", ConstGauge::new(i64::from(self.ready)));
         self.register_issuers(to);
+        self.config.register(to);
         let in_use = ConstGauge::new(self.buffered_bytes);
         to.register_with_unit(
             "portcullis_buffered",
@@ -78,5 +96,21 @@ impl Readings<'_> {
         let help = "Since the issuer last confirmed its keys";
         to.register_with_unit("portcullis_issuer_key_age", help, Unit::Seconds, ages);
         to.register("portcullis_issuer_fetch_failures", "Fetches of the issuer's keys that failed", failures);
+    }
+}
+
+impl ConfigReading {
+    fn register(&self, to: &mut Registry) {
+        let reloads = Family::<OutcomeLabel, Counter>::default();
+        for (outcome, count) in [("taken", self.taken), ("refused", self.refused)] {
+            reloads.get_or_create(&OutcomeLabel { outcome }).inc_by(count);
+        }
+        to.register("portcullis_config_reloads", "Attempts to replace the configuration", reloads);
+        let successful = ConstGauge::new(i64::from(self.successful));
+        to.register("portcullis_config_last_reload_successful", "0 when the last attempt was refused", successful);
+        let since = self.since.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let (name, help) =
+            ("portcullis_config_since_timestamp", "When the configuration in force was taken, since 1970");
+        to.register_with_unit(name, help, Unit::Seconds, ConstGauge::new(since.as_secs_f64()));
     }
 }

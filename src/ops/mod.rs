@@ -21,7 +21,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::live::{Generation, Live};
-use crate::metrics::{CONTENT_TYPE, IssuerReading, Readings};
+use crate::metrics::{CONTENT_TYPE, ConfigReading, IssuerReading, Readings};
 
 use readiness::Readiness;
 
@@ -39,6 +39,8 @@ pub(crate) struct Ops {
     pub(crate) live: Arc<Live>,
     /// The gateway is about to stop.
     pub(crate) draining: CancellationToken,
+    /// The listener is given up.
+    pub(crate) stop: CancellationToken,
 }
 
 impl Ops {
@@ -49,7 +51,11 @@ impl Ops {
         loop {
             while visits.try_join_next().is_some() {}
             let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
-            match listener.accept().await {
+            let accepted = tokio::select! {
+                accepted = listener.accept() => accepted,
+                () = self.stop.cancelled() => break,
+            };
+            match accepted {
                 Ok((stream, _)) => {
                     let ops = Arc::clone(&self);
                     visits.spawn(async move {
@@ -63,6 +69,7 @@ impl Ops {
                 }
             }
         }
+        while visits.join_next().await.is_some() {}
     }
 
     async fn visit(self: Arc<Self>, stream: TcpStream) {
@@ -107,12 +114,20 @@ impl Ops {
             key_age: status.age,
             fetch_failures: status.failures,
         });
+        let reloads = self.live.reloads();
+        let config = ConfigReading {
+            since: generation.since,
+            taken: reloads.taken,
+            refused: reloads.refused,
+            successful: reloads.last_refusal.is_none(),
+        };
         let readings = Readings {
+            config,
             ready: Readiness::new(generation, self.draining.is_cancelled()).ready,
             issuers: issuers.collect(),
             buffered_bytes: generation.handler.budgets.in_use(),
             verified_tokens: generation.handler.authenticator.verified_tokens(),
-            certificate_expires: generation.certificate_expires,
+            certificate_expires: generation.tls.as_ref().and_then(|tls| tls.expires),
         };
         match generation.handler.metrics.encode(&readings) {
             Ok(text) => respond(StatusCode::OK, CONTENT_TYPE, text),

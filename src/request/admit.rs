@@ -93,8 +93,8 @@ impl RateFields {
 /// The limits of one route, compiled.
 #[derive(Debug)]
 pub(crate) struct RouteLimits {
-    rates: Vec<Rate>,
-    streams: Vec<Streams>,
+    rates: Vec<Arc<Rate>>,
+    streams: Vec<Arc<Streams>>,
     /// `RateLimit-Policy` never changes.
     policy: Option<HeaderValue>,
     hasher: KeyHasher,
@@ -103,36 +103,43 @@ pub(crate) struct RouteLimits {
 #[derive(Debug)]
 struct Rate {
     name: Arc<str>,
-    per: Vec<LimitKey>,
+    /// What it was made of.
+    limit: Limit,
     window: Duration,
     limiter: RateLimiter<u64, BoundedStore, DefaultClock, StateInformationMiddleware>,
 }
 
 impl Rate {
+    fn new(limit: &Limit, quota: Quota, window: Duration) -> Self {
+        let limiter = RateLimiter::new(quota, BoundedStore::new(MAX_KEYS), DefaultClock::default());
+        Self { name: name_of(&limit.per).into(), limit: limit.clone(), window, limiter }
+    }
+
     fn names_tool(&self) -> bool {
-        self.per.contains(&LimitKey::Tool)
+        self.limit.per.contains(&LimitKey::Tool)
     }
 }
 
 impl RouteLimits {
     /// Limits without `streams` get the default one: no caller may open streams without end.
-    pub(crate) fn new(limits: &[Limit]) -> Self {
-        let mut compiled = Self { rates: Vec::new(), streams: Vec::new(), policy: None, hasher: KeyHasher::default() };
+    /// What was counted under a limit that is the same in `before` still counts.
+    pub(crate) fn new(limits: &[Limit], before: Option<&Self>) -> Self {
+        let hasher = before.map(|before| before.hasher.clone()).unwrap_or_default();
+        let mut compiled = Self { rates: Vec::new(), streams: Vec::new(), policy: None, hasher };
         let mut policies = Vec::new();
         for limit in limits {
             match limit.quota {
                 QuotaRule::Rate { requests, window, burst } => {
-                    let name = name_of(&limit.per);
-                    policies.push(format!("\"{name}\";q={requests};w={}", whole_seconds(window)));
-                    let (quota, store) = (quota(requests, window, burst), BoundedStore::new(MAX_KEYS));
-                    let limiter = RateLimiter::new(quota, store, DefaultClock::default());
-                    compiled.rates.push(Rate { name: name.into(), per: limit.per.clone(), window, limiter });
+                    policies.push(format!("\"{}\";q={requests};w={}", name_of(&limit.per), whole_seconds(window)));
+                    let kept = before.and_then(|before| before.rates.iter().find(|rate| rate.limit == *limit));
+                    let made = || Arc::new(Rate::new(limit, quota(requests, window, burst), window));
+                    compiled.rates.push(kept.map_or_else(made, Arc::clone));
                 }
-                QuotaRule::Streams(most) => compiled.streams.push(Streams::new(limit.per.clone(), most)),
+                QuotaRule::Streams(most) => compiled.streams.push(Streams::like(&limit.per, most, before)),
             }
         }
         if compiled.streams.is_empty() {
-            compiled.streams.push(Streams::new(vec![LimitKey::Client, LimitKey::Subject], DEFAULT_STREAMS));
+            compiled.streams.push(Streams::like(&[LimitKey::Client, LimitKey::Subject], DEFAULT_STREAMS, before));
         }
         compiled.policy = (!policies.is_empty()).then(|| crate::headers::from_ascii(policies.join(", ")));
         compiled
@@ -141,17 +148,19 @@ impl RouteLimits {
     /// Charges one request and counts one open stream. `fields` is filled whatever the outcome.
     pub(crate) fn admit(&self, entitled: Entitled, fields: &mut RateFields) -> Result<Admission, Rejection> {
         fields.policy.clone_from(&self.policy);
-        let by_head = self.rates.iter().filter(|rate| !rate.names_tool());
+        let by_head = self.rates().filter(|rate| !rate.names_tool());
         charge(
-            by_head.map(|rate| (rate, self.hasher.key(&rate.per, entitled.identity(), None), NonZeroU32::MIN)),
+            by_head.map(|rate| (rate, self.hasher.key(&rate.limit.per, entitled.identity(), None), NonZeroU32::MIN)),
             fields,
         )?;
-        let permits = self
-            .streams
-            .iter()
-            .map(|streams| streams.open.take(self.hasher.key(&streams.per, entitled.identity(), None)));
+        let permits =
+            self.streams.iter().map(|streams| streams.take(self.hasher.key(&streams.per, entitled.identity(), None)));
         let streams = permits.collect::<Option<_>>().ok_or(Rejection::StreamLimit { retry_after: STREAM_RETRY })?;
         Ok(Admission { entitled, _streams: streams })
+    }
+
+    fn rates(&self) -> impl Iterator<Item = &Rate> {
+        self.rates.iter().map(Arc::as_ref)
     }
 
     /// Charges what was read from the body: limits by tool, and what rules make dearer than one request.
@@ -161,13 +170,13 @@ impl RouteLimits {
         operations: &Charge<'_>,
         fields: &mut RateFields,
     ) -> Result<(), Rejection> {
-        let key = |rate: &Rate, tool| self.hasher.key(&rate.per, admission.identity(), tool);
-        let by_tool = self.rates.iter().filter(|rate| rate.names_tool());
+        let key = |rate: &Rate, tool| self.hasher.key(&rate.limit.per, admission.identity(), tool);
+        let by_tool = self.rates().filter(|rate| rate.names_tool());
         let of_tools = by_tool.flat_map(|rate| operations.tools.iter().map(move |&(tool, cost)| (rate, tool, cost)));
         let of_tools = of_tools.map(|(rate, tool, cost)| (rate, key(rate, Some(tool)), cost));
         // The first unit was charged before the body was read.
         let more = NonZeroU32::new(operations.cost.saturating_sub(1));
-        let by_head = self.rates.iter().filter(|rate| !rate.names_tool());
+        let by_head = self.rates().filter(|rate| !rate.names_tool());
         let of_head = by_head.filter_map(|rate| more.map(|more| (rate, key(rate, None), more)));
         charge(of_head.chain(of_tools), fields)
     }
@@ -211,7 +220,7 @@ fn name_of(per: &[LimitKey]) -> String {
 }
 
 /// Turns what is counted into a key; keyed, so that nobody outside can choose identities that collide.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct KeyHasher(RandomState);
 
 impl KeyHasher {
@@ -235,11 +244,19 @@ impl KeyHasher {
 #[derive(Debug)]
 struct Streams {
     per: Vec<LimitKey>,
+    most: usize,
     open: Counted<u64>,
 }
 
 impl Streams {
-    fn new(per: Vec<LimitKey>, most: NonZeroU32) -> Self {
-        Self { per, open: Counted::new(usize::try_from(most.get()).unwrap_or(usize::MAX)) }
+    /// The one of `before` that is the same, or a new one.
+    fn like(per: &[LimitKey], most: NonZeroU32, before: Option<&RouteLimits>) -> Arc<Self> {
+        let most = usize::try_from(most.get()).unwrap_or(usize::MAX);
+        let kept = before.and_then(|before| before.streams.iter().find(|old| old.per == per && old.most == most));
+        kept.map_or_else(|| Arc::new(Self { per: per.to_vec(), most, open: Counted::new() }), Arc::clone)
+    }
+
+    fn take(&self, key: u64) -> Option<Place<u64>> {
+        self.open.take(key, self.most)
     }
 }

@@ -19,6 +19,8 @@ const SHARES: usize = 1024;
 /// The memory for all callers.
 #[derive(Debug)]
 pub(crate) struct Budgets {
+    /// Of all, and of one caller.
+    made_of: (u64, u64),
     bytes: usize,
     whole: Arc<Semaphore>,
     shares: Vec<Arc<Semaphore>>,
@@ -39,14 +41,20 @@ pub(crate) struct Held(Option<[OwnedSemaphorePermit; 2]>);
 impl Budgets {
     /// `buffered_bytes` in all. One body must fit into a share.
     pub(crate) fn new(limits: &Limits) -> Self {
-        let share = (limits.buffered_bytes / CALLERS_PART).max(limits.body_bytes);
-        let whole = bytes(limits.buffered_bytes);
+        let (all, share) = sizes(limits);
+        let whole = bytes(all);
         Self {
+            made_of: (all, share),
             bytes: whole.available_permits(),
             whole,
             shares: std::iter::repeat_with(|| bytes(share)).take(SHARES).collect(),
             hasher: RandomState::new(),
         }
+    }
+
+    /// The same while the sizes are; else what is held under the old ones is not counted any more.
+    pub(crate) fn like(before: &Arc<Self>, limits: &Limits) -> Arc<Self> {
+        if before.made_of == sizes(limits) { Arc::clone(before) } else { Arc::new(Self::new(limits)) }
     }
 
     /// What is held at the moment, in all.
@@ -60,6 +68,11 @@ impl Budgets {
         let at = usize::try_from(caller % SHARES as u64).unwrap_or(0);
         Budget { whole: Arc::clone(&self.whole), share: Arc::clone(self.shares.get(at).unwrap_or(&self.whole)) }
     }
+}
+
+/// Of all, and of one caller.
+fn sizes(limits: &Limits) -> (u64, u64) {
+    (limits.buffered_bytes, (limits.buffered_bytes / CALLERS_PART).max(limits.body_bytes))
 }
 
 impl Budget {

@@ -11,7 +11,6 @@ type Open<K> = Arc<Mutex<HashMap<K, usize>>>;
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Counted<K: Eq + Hash> {
-    most: usize,
     open: Open<K>,
 }
 
@@ -23,16 +22,16 @@ pub(crate) struct Place<K: Eq + Hash> {
 }
 
 impl<K: Eq + Hash + Copy> Counted<K> {
-    /// At most `most` of each key.
-    pub(crate) fn new(most: usize) -> Self {
-        Self { most, open: Arc::default() }
+    /// None is open.
+    pub(crate) fn new() -> Self {
+        Self { open: Arc::default() }
     }
 
-    /// A place for one more of this key, if there is one.
-    pub(crate) fn take(&self, key: K) -> Option<Place<K>> {
+    /// A place for one more of this key, if there are fewer than `most`.
+    pub(crate) fn take(&self, key: K, most: usize) -> Option<Place<K>> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let count = open.entry(key).or_insert(0);
-        if *count >= self.most {
+        if *count >= most {
             return None;
         }
         *count += 1;

@@ -15,6 +15,8 @@ const MAX_NETWORKS: usize = 100_000;
 /// The budget of every address. Only networks that failed lately take memory.
 #[derive(Debug)]
 pub(crate) struct FailureBudget {
+    /// What it was made of.
+    made_of: (NonZeroU32, Duration),
     /// Whole budget, and the time in which it fills up again, in nanoseconds.
     window: u64,
     /// What one failure takes of it.
@@ -28,8 +30,20 @@ pub(crate) struct FailureBudget {
 impl FailureBudget {
     /// `failures` at once, and as many again in every `window`.
     pub(crate) fn new(failures: NonZeroU32, window: Duration, started: Instant) -> Self {
+        let made_of = (failures, window);
         let window = nanoseconds(window).max(1);
-        Self { window, cost: (window / u64::from(failures.get())).max(1), started, debts: Cache::new(MAX_NETWORKS) }
+        Self {
+            made_of,
+            window,
+            cost: (window / u64::from(failures.get())).max(1),
+            started,
+            debts: Cache::new(MAX_NETWORKS),
+        }
+    }
+
+    /// True when it is of this size.
+    pub(crate) fn is(&self, failures: NonZeroU32, window: Duration) -> bool {
+        self.made_of == (failures, window)
     }
 
     /// Whether the address has budget left; if not, after what time it has again.

@@ -14,7 +14,7 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{RouteConfig, Timeouts};
+use crate::config::{Timeouts, Upstream};
 use crate::trust::{self, TrustError};
 
 use super::audit::Audit;
@@ -41,12 +41,30 @@ const MAX_CONCURRENT: usize = 4096;
 /// The connections to one route's MCP server.
 #[derive(Debug)]
 pub(crate) struct UpstreamClient {
+    origin: Origin,
     client: Client<TimedConnector, Upload>,
     url: Uri,
     messages: Option<Uri>,
     host: HeaderValue,
     timeouts: Timeouts,
     capacity: Arc<Semaphore>,
+}
+
+/// What a client is made of: two equal ones can use each other's connections.
+#[derive(Debug, PartialEq, Eq)]
+struct Origin {
+    url: Uri,
+    messages: Option<Uri>,
+    ca: Option<trust::Digest>,
+    timeouts: Timeouts,
+}
+
+impl Origin {
+    fn of(upstream: &Upstream) -> Result<Self, TrustError> {
+        let ca = upstream.ca.as_deref().map(trust::digest).transpose()?;
+        let (url, messages) = (upstream.url.clone(), upstream.messages.clone());
+        Ok(Self { url, messages, ca, timeouts: upstream.timeouts.clone() })
+    }
 }
 
 /// What the gateway as a whole adds to one forwarding.
@@ -68,9 +86,16 @@ pub(crate) struct StreamEnds {
 }
 
 impl UpstreamClient {
-    /// Reads the route's trust anchor; opens nothing.
-    pub(crate) fn new(route: &RouteConfig) -> Result<Self, TrustError> {
-        let upstream = &route.upstream;
+    /// The one of `before`, with its connections, when nothing has changed; else a new one. Reads the trust anchor; opens nothing.
+    pub(crate) fn like(before: Option<&Arc<Self>>, upstream: &Upstream) -> Result<Arc<Self>, TrustError> {
+        let origin = Origin::of(upstream)?;
+        match before.filter(|before| before.origin == origin) {
+            Some(kept) => Ok(Arc::clone(kept)),
+            None => Self::new(upstream, origin).map(Arc::new),
+        }
+    }
+
+    fn new(upstream: &Upstream, origin: Origin) -> Result<Self, TrustError> {
         let connector = TimedConnector::new(trust::client_tls(upstream.ca.as_deref())?, upstream.timeouts.connect);
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
@@ -81,6 +106,7 @@ impl UpstreamClient {
             .build(connector);
         let authority = upstream.url.authority().map_or("", http::uri::Authority::as_str);
         Ok(Self {
+            origin,
             client,
             url: upstream.url.clone(),
             messages: upstream.messages.clone(),

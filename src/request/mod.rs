@@ -70,7 +70,7 @@ pub(crate) struct Handler {
     pub(crate) trusted_proxies: Vec<IpNet>,
     pub(crate) stream_ends: StreamEnds,
     pub(crate) sessions: Arc<Sessions>,
-    pub(crate) budgets: Budgets,
+    pub(crate) budgets: Arc<Budgets>,
     pub(crate) metrics: Arc<Metrics>,
     /// Of what is addressed to no route.
     pub(crate) unrouted: Arc<RouteSeries>,

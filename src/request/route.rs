@@ -9,7 +9,7 @@ use http::{Method, Response};
 use crate::config::resource::{WELL_KNOWN, split_authority};
 use crate::config::{Authority, IssuerConfig, RouteConfig};
 use crate::metrics::{Metrics, RouteSeries};
-use crate::names::TenantId;
+use crate::names::{RouteName, TenantId};
 use crate::oauth::challenge::Challenges;
 use crate::oauth::metadata;
 use crate::policy::Policy;
@@ -35,7 +35,7 @@ pub(crate) struct Route {
     pub(crate) policy: Policy,
     pub(crate) limits: RouteLimits,
     pub(crate) series: Arc<RouteSeries>,
-    pub(crate) upstream: UpstreamClient,
+    pub(crate) upstream: Arc<UpstreamClient>,
     /// The resource's own authority and the further ones.
     authorities: Vec<Authority>,
     /// The metadata document, where it is the same for everybody.
@@ -62,15 +62,27 @@ pub(crate) enum Found {
 type Addressed<'a> = (&'a Arc<Route>, Option<TenantId>);
 
 impl Routes {
-    /// Compiles the routes; reads the trust anchors of their upstreams.
+    /// Compiles the routes; reads the trust anchors of their upstreams. What a route of the same name in `before` has counted
+    /// and keeps open goes on where its settings are the same.
     pub(crate) fn new(
         config: Vec<RouteConfig>,
         issuers: Vec<IssuerConfig>,
         metrics: &Metrics,
+        before: Option<&Self>,
     ) -> Result<Self, TrustError> {
-        let route = |(index, config)| Route::new(index, config, &issuers, metrics).map(Arc::new);
+        let old =
+            |name: &RouteName| before.and_then(|before| before.routes.iter().find(|route| route.config.name == *name));
+        let route = |(index, config): (usize, RouteConfig)| {
+            let before = old(&config.name).map(Arc::as_ref);
+            Route::new(index, config, &issuers, metrics, before).map(Arc::new)
+        };
         let routes = config.into_iter().enumerate().map(route);
         Ok(Self { routes: routes.collect::<Result<_, _>>()?, issuers })
+    }
+
+    /// All of them.
+    pub(crate) fn all(&self) -> &[Arc<Route>] {
+        &self.routes
     }
 
     /// By authority, then by path. Nothing is decoded, nothing folded but the host's case.
@@ -142,7 +154,13 @@ impl Routes {
 }
 
 impl Route {
-    fn new(index: usize, config: RouteConfig, issuers: &[IssuerConfig], metrics: &Metrics) -> Result<Self, TrustError> {
+    fn new(
+        index: usize,
+        config: RouteConfig,
+        issuers: &[IssuerConfig],
+        metrics: &Metrics,
+        before: Option<&Self>,
+    ) -> Result<Self, TrustError> {
         let shared = !config.resource.has_tenant();
         let document = shared.then(|| bytes::Bytes::from(metadata::document(&config, issuers, None)));
         let mut authorities = vec![config.resource.authority().clone()];
@@ -151,9 +169,9 @@ impl Route {
             index,
             challenges: Challenges::new(config.resource.clone(), &config.first_scopes()),
             policy: Policy::new(&config),
-            limits: RouteLimits::new(&config.limits),
+            limits: RouteLimits::new(&config.limits, before.map(|before| &before.limits)),
             series: metrics.route(Some(&config.name)),
-            upstream: UpstreamClient::new(&config)?,
+            upstream: UpstreamClient::like(before.map(|before| &before.upstream), &config.upstream)?,
             authorities,
             document,
             config,

@@ -8,6 +8,7 @@ use aws_lc_rs::error::Unspecified;
 use aws_lc_rs::rand;
 use quick_cache::sync::Cache;
 
+use crate::keys::KeyStore;
 use crate::names::TenantId;
 use crate::token::Identity;
 
@@ -20,14 +21,30 @@ pub(crate) struct VerifiedTokens {
     tokens: Cache<Fingerprint, Verified>,
 }
 
-/// A token that was verified, and the index of the key store that it was verified with.
+/// A token that was verified, and the key store that it was verified with.
 #[derive(Debug, Clone)]
 pub(crate) struct Verified {
     pub(crate) identity: Arc<Identity>,
-    pub(crate) store: usize,
+    pub(crate) store: Arc<KeyStore>,
 }
 
-/// A token as presented to one route and tenant. The token itself is not kept.
+/// All that decides whether a token is good on one route, as a digest: the same across reloads while nothing of it changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Scene([u8; digest::SHA256_OUTPUT_LEN]);
+
+impl Scene {
+    /// Of this description.
+    pub(crate) fn of(description: &str) -> Self {
+        let mut scene = [0; digest::SHA256_OUTPUT_LEN];
+        let hash = digest::digest(&digest::SHA256, description.as_bytes());
+        for (to, from) in scene.iter_mut().zip(hash.as_ref()) {
+            *to = *from;
+        }
+        Self(scene)
+    }
+}
+
+/// A token as presented in one scene and to one tenant. The token itself is not kept.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Fingerprint([u8; 16]);
 
@@ -39,18 +56,18 @@ impl VerifiedTokens {
         Ok(Self { key, tokens: Cache::new(MAX_TOKENS) })
     }
 
-    /// SHA-256 over key, route, tenant and token, cut to 128 bits.
+    /// SHA-256 over key, scene, tenant and token, cut to 128 bits.
     ///
     /// Two tokens with one fingerprint would be one identity, and senders choose the tokens: so this is a cryptographic
     /// hash (0.5 µs), not the table's own. The secret in front means that nobody can look for collisions elsewhere, which
     /// is why 128 bits suffice; every part but the last has a fixed or stated length, so no two inputs run together.
-    pub(crate) fn fingerprint(&self, route: usize, tenant: Option<&TenantId>, token: &str) -> Fingerprint {
+    pub(crate) fn fingerprint(&self, scene: &Scene, tenant: Option<&TenantId>, token: &str) -> Fingerprint {
         let tenant = tenant.map(|tenant| tenant.as_str().as_bytes());
         // usize::MAX is no length of a tenant: no tenant is not the empty tenant.
         let tenant_bytes = tenant.map_or(usize::MAX, <[u8]>::len);
         let mut hash = Context::new(&digest::SHA256);
         hash.update(&self.key);
-        hash.update(&route.to_le_bytes());
+        hash.update(&scene.0);
         hash.update(&tenant_bytes.to_le_bytes());
         hash.update(tenant.unwrap_or_default());
         hash.update(token.as_bytes());
@@ -91,19 +108,20 @@ mod tests {
     use std::collections::HashSet;
 
     #[test]
-    fn fingerprints_differ_by_route_tenant_token_and_process() {
+    fn fingerprints_differ_by_scene_tenant_token_and_process() {
         let tokens = VerifiedTokens::new().unwrap();
         let tenant = |text| Some(TenantId::parse(text).unwrap());
         let mut seen = HashSet::new();
-        for route in [0, 1] {
+        let (one, other) = (Scene::of("one"), Scene::of("other"));
+        for scene in [one, other] {
             for tenant in [None, tenant("a"), tenant("ab")] {
                 for token in ["", "x", "bx"] {
-                    assert!(seen.insert(tokens.fingerprint(route, tenant.as_ref(), token).0));
+                    assert!(seen.insert(tokens.fingerprint(&scene, tenant.as_ref(), token).0));
                 }
             }
         }
-        assert_eq!(tokens.fingerprint(0, None, "x").0, tokens.fingerprint(0, None, "x").0);
+        assert_eq!(tokens.fingerprint(&one, None, "x").0, tokens.fingerprint(&Scene::of("one"), None, "x").0);
         let others = VerifiedTokens::new().unwrap();
-        assert_ne!(tokens.fingerprint(0, None, "x").0, others.fingerprint(0, None, "x").0);
+        assert_ne!(tokens.fingerprint(&one, None, "x").0, others.fingerprint(&one, None, "x").0);
     }
 }

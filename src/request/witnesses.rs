@@ -1,6 +1,7 @@
 //! Who is told of every request that has ended, and what they have against one that comes.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use crate::audit::AuditLog;
 use crate::detection::Detection;
@@ -14,15 +15,15 @@ use super::reject::Rejection;
 /// See the module. Metrics are counted by the route's own series.
 #[derive(Debug)]
 pub(crate) struct Witnesses {
-    pub(crate) audit: Option<AuditLog>,
-    pub(crate) exporter: Option<Exporter>,
-    pub(crate) detection: Detection,
+    pub(crate) audit: Option<Arc<AuditLog>>,
+    pub(crate) exporter: Option<Arc<Exporter>>,
+    pub(crate) detection: Arc<Detection>,
 }
 
 impl Witnesses {
     /// Whether a request from this address may be judged at all.
     pub(crate) fn hear_address(&self, address: IpAddr) -> Result<(), Rejection> {
-        if self.audit.as_ref().is_some_and(AuditLog::refuses) {
+        if self.audit.as_ref().is_some_and(|audit| audit.refuses()) {
             return Err(Rejection::Unrecorded);
         }
         let blocked = self.detection.blocks_address(address);

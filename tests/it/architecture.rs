@@ -12,7 +12,7 @@ const ROWS: &[&[&str]] = &[
     &["server"],
     &["connection", "ops", "reload"],
     &["live"],
-    &["request"],
+    &["request", "tls"],
     &["policy", "session", "audit", "detection", "revocations", "telemetry"],
     &["metrics"],
     &["record"],

@@ -43,6 +43,8 @@ mod metric_names;
 mod metrics;
 mod operations;
 mod paths;
+mod reload;
+mod reload_process;
 mod routing;
 mod sessions;
 mod signatures;

@@ -84,6 +84,7 @@ fn read(root: &Table<'_>, digest: String) -> Option<Config> {
         detection,
         revocations: revocations?,
         digest,
+        references: Vec::new(),
     })
 }
 

@@ -31,7 +31,8 @@ fn read_env(name: &str) -> Result<String, VarError> {
     std::env::var(name)
 }
 
-fn read_file(path: &Path) -> io::Result<String> {
+/// A short regular file.
+pub(crate) fn read_file(path: &Path) -> io::Result<String> {
     // A pipe would block the start, a folder only fails later.
     if !path.metadata()?.is_file() {
         return Err(io::Error::other("not a regular file"));

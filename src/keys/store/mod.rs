@@ -1,11 +1,13 @@
 //! The keys of one issuer: what is in force, and the loop that keeps it so.
 
+mod origin;
 mod turn;
 
 #[cfg(test)]
 mod tests;
 
 use std::hash::{BuildHasher as _, RandomState};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -24,6 +26,7 @@ use crate::keys::pace;
 use crate::keys::report::Report;
 use crate::names::Issuer;
 use crate::trust::TrustError;
+pub(crate) use origin::Origin;
 use turn::{Due, Turn};
 
 /// Longest wait of a request for new keys (threat K14: answered within a second).
@@ -34,6 +37,11 @@ const MAX_ABSENT: usize = 1024;
 /// The keys of one issuer. Reading them takes no lock; fetching them is [`KeyStore::run`]'s business alone.
 #[derive(Debug)]
 pub(crate) struct KeyStore {
+    /// Tells stores of this process apart.
+    number: u64,
+    origin: Origin,
+    /// The issuer is in no configuration any more.
+    retired: CancellationToken,
     issuer: Issuer,
     rules: KeyRules,
     source: Source,
@@ -78,8 +86,12 @@ pub(crate) struct Status {
 
 impl KeyStore {
     /// Without keys; [`KeyStore::run`] fetches them.
-    pub(crate) fn new(config: &IssuerConfig) -> Result<Self, TrustError> {
+    pub(crate) fn new(config: &IssuerConfig, origin: Origin) -> Result<Self, TrustError> {
+        static NUMBERS: AtomicU64 = AtomicU64::new(0);
         Ok(Self {
+            number: NUMBERS.fetch_add(1, Ordering::Relaxed),
+            origin,
+            retired: CancellationToken::new(),
             issuer: config.issuer.clone(),
             rules: config.keys.clone(),
             source: Source::new(config)?,
@@ -127,7 +139,26 @@ impl KeyStore {
     /// Fetches until told to stop: at once, then as cache headers say, sooner when asked, with back-off after failures.
     pub(crate) async fn run(self: Arc<Self>, stop: CancellationToken) {
         // Stopping in the middle of a fetch leaves nothing half done.
-        let _stopped: Option<()> = stop.run_until_cancelled(self.keep_fresh()).await;
+        tokio::select! {
+            () = self.keep_fresh() => {}
+            () = stop.cancelled() => {}
+            () = self.retired.cancelled() => {}
+        }
+    }
+
+    /// Ends [`KeyStore::run`]: no configuration names the issuer any more.
+    pub(crate) fn retire(&self) {
+        self.retired.cancel();
+    }
+
+    /// Where its keys come from.
+    pub(crate) fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
+    /// Tells stores of this process apart.
+    pub(crate) fn number(&self) -> u64 {
+        self.number
     }
 
     /// For readiness.

@@ -22,7 +22,7 @@ impl std::ops::Deref for Running {
 }
 
 fn run(config: &IssuerConfig) -> Running {
-    let store = Arc::new(KeyStore::new(config).unwrap());
+    let store = Arc::new(KeyStore::new(config, Origin::of(config).unwrap()).unwrap());
     let mut tasks = JoinSet::new();
     tasks.spawn(Arc::clone(&store).run(CancellationToken::new()));
     Running { store, _tasks: tasks }
@@ -302,7 +302,7 @@ async fn o13_plain_http_is_for_loopback_and_only_when_allowed() {
 async fn stopping_ends_the_loop_even_in_the_middle_of_a_fetch() {
     let issuer = TestIssuer::start().await;
     issuer.answer("/jwks", Answer::Held(Arc::new(Semaphore::new(0)), String::new()));
-    let store = Arc::new(KeyStore::new(&issuer.config()).unwrap());
+    let store = Arc::new(KeyStore::new(&issuer.config(), Origin::of(&issuer.config()).unwrap()).unwrap());
     let stop = CancellationToken::new();
     let mut tasks = JoinSet::new();
     tasks.spawn(Arc::clone(&store).run(stop.clone()));

@@ -12,9 +12,9 @@ use tokio::time::Instant;
 
 use super::failures::FailureBudget;
 use super::reject::Rejection;
-use super::verified::{Fingerprint, Verified, VerifiedTokens};
+use super::verified::{Fingerprint, Scene, Verified, VerifiedTokens};
 use crate::config::{Config, IssuerConfig, RouteConfig};
-use crate::keys::{KeyStore, Keys, Unavailable};
+use crate::keys::{KeyStore, Keys, Origin, Unavailable};
 use crate::names::TenantId;
 use crate::token::bearer::bearer;
 use crate::token::verify::{Checked, Expectations, Unverified};
@@ -36,43 +36,60 @@ pub(crate) struct Authenticator {
     /// One per issuer of the configuration, in its order.
     stores: Vec<Arc<KeyStore>>,
     /// Per route of the configuration: whose tokens it takes.
-    routes: Vec<Vec<Trusted>>,
-    verified: VerifiedTokens,
-    failures: FailureBudget,
+    routes: Vec<Gate>,
+    verified: Arc<VerifiedTokens>,
+    failures: Arc<FailureBudget>,
+}
+
+/// Whose tokens one route takes.
+#[derive(Debug)]
+struct Gate {
+    scene: Scene,
+    trusted: Vec<Trusted>,
 }
 
 /// One issuer as one route sees it.
 #[derive(Debug)]
 struct Trusted {
     expect: Expectations,
-    /// Index of the issuer's key store.
-    store: usize,
+    store: Arc<KeyStore>,
 }
 
 /// A token as one request presents it.
 #[derive(Debug, Clone, Copy)]
 struct Presented<'a> {
     token: &'a str,
-    route: usize,
     tenant: Option<&'a TenantId>,
     /// Seconds since 1970: wall time is for claims only (threat O11).
     now: u64,
 }
 
 impl Authenticator {
-    /// Computes what no request changes. The stores are empty until somebody runs them.
-    pub(crate) fn new(config: &Config) -> Result<Self, SetUpError> {
-        let store = |issuer: &IssuerConfig| {
-            KeyStore::new(issuer)
-                .map(Arc::new)
-                .map_err(|error| SetUpError::Trust { issuer: issuer.name.clone(), error })
+    /// Computes what no request changes. New stores are empty until somebody runs them; those of issuers that are the
+    /// same in `before`, and the tokens that were verified on what is the same, stay.
+    pub(crate) fn new(config: &Config, before: Option<&Self>) -> Result<Self, SetUpError> {
+        let store = |issuer: &IssuerConfig| -> Result<Arc<KeyStore>, SetUpError> {
+            let trust = |error| SetUpError::Trust { issuer: issuer.name.clone(), error };
+            let origin = Origin::of(issuer).map_err(trust)?;
+            let kept = before.and_then(|before| before.stores.iter().find(|store| *store.origin() == origin));
+            kept.map_or_else(
+                || KeyStore::new(issuer, origin).map(Arc::new).map_err(trust),
+                |store| Ok(Arc::clone(store)),
+            )
         };
+        let stores: Vec<_> = config.issuers.iter().map(store).collect::<Result<_, _>>()?;
         let limits = &config.listen.limits;
+        let (most, window) = (limits.failures_per_address, limits.failure_window);
+        let failures = before.map(|before| &before.failures).filter(|kept| kept.is(most, window));
+        let verified = match before {
+            Some(before) => Arc::clone(&before.verified),
+            None => Arc::new(VerifiedTokens::new().map_err(|_| SetUpError::Random)?),
+        };
         Ok(Self {
-            stores: config.issuers.iter().map(store).collect::<Result<_, _>>()?,
-            routes: config.routes.iter().map(|route| trusted(route, &config.issuers)).collect(),
-            verified: VerifiedTokens::new().map_err(|_| SetUpError::Random)?,
-            failures: FailureBudget::new(limits.failures_per_address, limits.failure_window, Instant::now()),
+            routes: config.routes.iter().map(|route| gate(route, &config.issuers, &stores)).collect(),
+            stores,
+            verified,
+            failures: failures.map_or_else(|| Arc::new(FailureBudget::new(most, window, Instant::now())), Arc::clone),
         })
     }
 
@@ -98,13 +115,14 @@ impl Authenticator {
         headers: &HeaderMap,
         uri: &Uri,
     ) -> Result<Arc<Identity>, Rejection> {
-        let presented = Presented { token: bearer(headers, uri)?, route, tenant, now: seconds_since_1970() };
-        let fingerprint = self.verified.fingerprint(route, tenant, presented.token);
+        let presented = Presented { token: bearer(headers, uri)?, tenant, now: seconds_since_1970() };
+        let gate = self.routes.get(route).ok_or(TokenError::Issuer)?;
+        let fingerprint = self.verified.fingerprint(&gate.scene, tenant, presented.token);
         if let Some(identity) = self.recall(&fingerprint, presented.now)? {
             return Ok(identity);
         }
         self.failures.check(peer, Instant::now()).map_err(|retry_after| Rejection::TooManyFailures { retry_after })?;
-        let verified = self.verify(&presented).await.inspect_err(|refusal| {
+        let verified = verify(gate, &presented).await.inspect_err(|refusal| {
             if counts_as_failure(refusal) {
                 self.failures.charge(peer, Instant::now());
             }
@@ -119,49 +137,43 @@ impl Authenticator {
         let Some(Verified { identity, store }) = self.verified.get(fingerprint) else {
             return Ok(None);
         };
-        let keys = self.store(store)?.current()?;
+        let keys = store.current()?;
         if now < identity.expires_at() && keys.set.contains(identity.key()) {
             return Ok(Some(identity));
         }
         self.verified.forget(fingerprint);
         Ok(None)
     }
+}
 
-    /// Verifies a token; once more if its key was missing or did not fit and newer keys could be had.
-    async fn verify(&self, presented: &Presented<'_>) -> Result<Verified, Rejection> {
-        let (checked, index) = self.check(presented)?;
-        let store = self.store(index)?;
-        let keys = store.current()?;
-        let absent = checked.key_id().filter(|kid| !keys.set.knows(kid)).map(str::to_owned);
-        let identity = match verify_with(checked, &keys) {
-            // An unknown key, or one that was replaced under its old name (development servers do that).
-            Err(refusal @ (TokenError::KeyId | TokenError::Signature)) => {
-                if !store.refetch(&keys, absent.as_deref()).await {
-                    return Err(refusal.into());
-                }
-                let (checked, _) = self.check(presented)?;
-                verify_with(checked, &*store.current()?)?
+/// Verifies a token; once more if its key was missing or did not fit and newer keys could be had.
+async fn verify(gate: &Gate, presented: &Presented<'_>) -> Result<Verified, Rejection> {
+    let (checked, store) = check(gate, presented)?;
+    let keys = store.current()?;
+    let absent = checked.key_id().filter(|kid| !keys.set.knows(kid)).map(str::to_owned);
+    let identity = match verify_with(checked, &keys) {
+        // An unknown key, or one that was replaced under its old name (development servers do that).
+        Err(refusal @ (TokenError::KeyId | TokenError::Signature)) => {
+            if !store.refetch(&keys, absent.as_deref()).await {
+                return Err(refusal.into());
             }
-            outcome => outcome?,
-        };
-        Ok(Verified { identity: Arc::new(identity), store: index })
-    }
+            let (checked, _) = check(gate, presented)?;
+            verify_with(checked, &*store.current()?)?
+        }
+        outcome => outcome?,
+    };
+    Ok(Verified { identity: Arc::new(identity), store: Arc::clone(store) })
+}
 
-    /// Everything that needs no key: whose token it claims to be, and whether that issuer's rules let it in here.
-    fn check<'a>(&self, presented: &Presented<'a>) -> Result<(Checked<'a>, usize), TokenError> {
-        let unverified = Unverified::read(presented.token)?;
-        let trusted = self.routes.get(presented.route).map_or(&[][..], Vec::as_slice);
-        let trusted = trusted
-            .iter()
-            .find(|trusted| unverified.issuer() == Some(trusted.expect.issuer.as_str()))
-            .ok_or(TokenError::Issuer)?;
-        let checked = unverified.check(&trusted.expect, presented.tenant, presented.now)?;
-        Ok((checked, trusted.store))
-    }
-
-    fn store(&self, index: usize) -> Result<&Arc<KeyStore>, TokenError> {
-        self.stores.get(index).ok_or(TokenError::Issuer)
-    }
+/// Everything that needs no key: whose token it claims to be, and whether that issuer's rules let it in here.
+fn check<'a, 'g>(gate: &'g Gate, presented: &Presented<'a>) -> Result<(Checked<'a>, &'g Arc<KeyStore>), TokenError> {
+    let unverified = Unverified::read(presented.token)?;
+    let mut trusted = gate.trusted.iter();
+    let trusted = trusted
+        .find(|trusted| unverified.issuer() == Some(trusted.expect.issuer.as_str()))
+        .ok_or(TokenError::Issuer)?;
+    let checked = unverified.check(&trusted.expect, presented.tenant, presented.now)?;
+    Ok((checked, &trusted.store))
 }
 
 impl From<Unavailable> for Rejection {
@@ -170,11 +182,15 @@ impl From<Unavailable> for Rejection {
     }
 }
 
-fn trusted(route: &RouteConfig, issuers: &[IssuerConfig]) -> Vec<Trusted> {
-    let of_route = route.issuers.iter();
-    of_route
-        .filter_map(|&store| Some(Trusted { expect: Expectations::new(route, issuers.get(store)?), store }))
-        .collect()
+fn gate(route: &RouteConfig, issuers: &[IssuerConfig], stores: &[Arc<KeyStore>]) -> Gate {
+    let trusted = route.issuers.iter().filter_map(|&index| {
+        let expect = Expectations::new(route, issuers.get(index)?);
+        Some(Trusted { expect, store: Arc::clone(stores.get(index)?) })
+    });
+    let trusted: Vec<_> = trusted.collect();
+    // All that an expectation holds is in its debug text; a store stands for where the keys come from.
+    let described = trusted.iter().map(|trusted| format!("{:?} {}\n", trusted.expect, trusted.store.number()));
+    Gate { scene: Scene::of(&(route.name.to_string() + "\n" + &described.collect::<String>())), trusted }
 }
 
 fn verify_with(checked: Checked<'_>, keys: &Keys) -> Result<Identity, TokenError> {

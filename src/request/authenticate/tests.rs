@@ -37,7 +37,7 @@ impl Gate {
     fn start(issuer: TestIssuer, cool_down: Duration) -> Self {
         let mut config = config(&issuer);
         config.issuers[0].keys.cool_down = cool_down;
-        let authenticator = Arc::new(Authenticator::new(&config).unwrap());
+        let authenticator = Arc::new(Authenticator::new(&config, None).unwrap());
         let mut tasks = JoinSet::new();
         for store in authenticator.stores() {
             tasks.spawn(Arc::clone(store).run(CancellationToken::new()));
@@ -205,7 +205,7 @@ async fn keys_too_old_to_trust_stop_cached_tokens_too() {
     let issuer = TestIssuer::with_keys(&[&key]).await;
     config.issuers = vec![issuer.config()];
     config.issuers[0].keys.max_stale = Duration::from_millis(1500);
-    let authenticator = Arc::new(Authenticator::new(&config).unwrap());
+    let authenticator = Arc::new(Authenticator::new(&config, None).unwrap());
     let mut tasks = JoinSet::new();
     tasks.spawn(Arc::clone(&authenticator.stores[0]).run(CancellationToken::new()));
     let gate = Gate { authenticator, issuer, _tasks: tasks };
@@ -223,7 +223,7 @@ async fn c23_a_cached_token_dies_with_its_exp() {
     let key = TestKey::new("a");
     let gate = Gate::open(&[&key], LONG).await;
     let token = key.sign(&gate.claims_with("exp", json!(now() + 2)));
-    let fingerprint = gate.authenticator.verified.fingerprint(NOTES, None, &token);
+    let fingerprint = gate.authenticator.verified.fingerprint(&gate.authenticator.routes[NOTES].scene, None, &token);
     let expires_at = gate.present(&token).await.unwrap().expires_at();
     let recall = |at| gate.authenticator.recall(&fingerprint, at).unwrap();
     assert!(recall(expires_at - 1).is_some());
@@ -281,7 +281,7 @@ fn an_issuer_whose_trust_anchor_is_missing_is_named() {
     issuer.ca = Some(key_file.into());
     let mut config = config_for(issuer);
     config.routes.clear();
-    let error = Authenticator::new(&config).unwrap_err().to_string();
+    let error = Authenticator::new(&config, None).unwrap_err().to_string();
     assert!(error.starts_with("issuer test: /nowhere/ca.pem: cannot read"), "{error}");
 }
 
@@ -299,21 +299,7 @@ fn config_for(issuer: IssuerConfig) -> Config {
             trusted_proxies: Vec::new(),
             shutdown_delay: Duration::ZERO,
             shutdown_grace: second,
-            limits: Limits {
-                connections: 1,
-                connections_per_address: 1,
-                tls_timeout: second,
-                header_bytes: 1,
-                header_timeout: second,
-                idle_timeout: second,
-                write_timeout: second,
-                body_bytes: 1,
-                buffered_bytes: 1,
-                body_timeout: second,
-                streams_per_connection: 1,
-                failures_per_address: NonZeroU32::new(5).unwrap(),
-                failure_window: Duration::from_mins(1),
-            },
+            limits: Limits { failures_per_address: NonZeroU32::new(5).unwrap(), ..Limits::least() },
         },
         admin: ([127, 0, 0, 1], 0).into(),
         log: Log { format: LogFormat::Text, level: tracing::Level::INFO },
@@ -328,6 +314,7 @@ fn config_for(issuer: IssuerConfig) -> Config {
         detection: unwatched(),
         revocations: None,
         digest: String::new(),
+        references: Vec::new(),
     }
 }
 

@@ -33,8 +33,10 @@ const MAX_ENDED: usize = 20_000;
 /// Seals, opens, and remembers the sessions that were ended.
 #[derive(Debug)]
 pub(crate) struct Sessions {
+    /// What `keys` was made of.
+    made_of: Vec<SessionKey>,
     keys: SessionKeys,
-    ended: Cache<SessionDigest, ()>,
+    ended: Arc<Cache<SessionDigest, ()>>,
 }
 
 /// The session of one request, its owner found to be the caller.
@@ -73,7 +75,16 @@ impl Sessions {
         if keys.is_empty() {
             tracing::warn!(event = "sessions.key_made", detail = NO_KEY);
         }
-        Ok(Self { keys: SessionKeys::new(keys)?, ended: Cache::new(MAX_ENDED) })
+        let ended = Arc::new(Cache::new(MAX_ENDED));
+        Ok(Self { made_of: keys.to_vec(), keys: SessionKeys::new(keys)?, ended })
+    }
+
+    /// The same while the keys are, also the one that was made at start; other keys with the same memory of ended sessions.
+    pub(crate) fn like(before: &Arc<Self>, keys: &[SessionKey]) -> Result<Arc<Self>, aws_lc_rs::error::Unspecified> {
+        if before.made_of == keys {
+            return Ok(Arc::clone(before));
+        }
+        Ok(Arc::new(Self { ended: Arc::clone(&before.ended), ..Self::new(keys)? }))
     }
 
     /// MCP 2025-11-25, Session Management: an id that is not this caller's on this route is none: 404, and nothing goes upstream.

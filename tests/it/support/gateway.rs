@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,8 +23,10 @@ pub(crate) const NOTHING: &str = "!nothing";
 pub(crate) struct Gateway {
     running: server::Gateway,
     secure: bool,
+    /// The configuration before any changes.
+    base: String,
     /// The folder of the configuration; gone with the gateway.
-    _files: TempDir,
+    files: TempDir,
     upstream: Arc<upstream::Shared>,
 }
 
@@ -95,9 +98,9 @@ impl Gateway {
 
     /// The same without waiting for keys.
     pub(crate) async fn launch_with(issuer: &Issuer, upstream: &Upstream, changes: &str) -> Self {
-        let mut table: Table = base(issuer, upstream).parse().unwrap();
-        merge(&mut table, changes.parse().unwrap());
-        Self::start_from(&table.to_string(), upstream).await
+        let base = base(issuer, upstream);
+        let text = merged(&base, changes);
+        Self { base, ..Self::start_from(&text, upstream).await }
     }
 
     async fn start_from(text: &str, upstream: &Upstream) -> Self {
@@ -110,7 +113,18 @@ impl Gateway {
         let secure = config.listen.tls.is_some();
         let listeners = Listeners::bind(&config).await.unwrap();
         let running = within("the start", server::Gateway::start(config, listeners)).await.unwrap();
-        Self { running, secure, _files: files, upstream: upstream.shared() }
+        Self { running, secure, base: String::new(), files, upstream: upstream.shared() }
+    }
+
+    /// Replaces the configuration by the first one with these changes; true when it was taken.
+    pub(crate) async fn reload(&self, changes: &str) -> bool {
+        let loaded = Config::parse(&merged(&self.base, changes), &self.files.path().join("gateway.toml"));
+        within("the reload", self.running.reload(loaded)).await
+    }
+
+    /// A file that the configuration may name.
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.files.path().join(name)
     }
 
     /// Waits until `/readyz` says yes.
@@ -171,6 +185,12 @@ impl Gateway {
     pub(crate) async fn shut_down(self) -> bool {
         within("the drain", self.running.shut_down()).await
     }
+}
+
+fn merged(base: &str, changes: &str) -> String {
+    let mut table: Table = base.parse().unwrap();
+    merge(&mut table, changes.parse().unwrap());
+    table.to_string()
 }
 
 fn write_files() -> TempDir {

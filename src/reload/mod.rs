@@ -1,0 +1,3 @@
+//! When to look at files again.
+
+pub(crate) mod watch;

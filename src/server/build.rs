@@ -1,0 +1,116 @@
+//! One configuration → all that serves it, built whole before anything of it is used.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use tokio_util::task::TaskTracker;
+
+use crate::audit::AuditLog;
+use crate::config::Config;
+use crate::detection::Detection;
+use crate::live::Generation;
+use crate::metrics::Metrics;
+use crate::request::Handler;
+use crate::request::authenticate::Authenticator;
+use crate::request::budget::Budgets;
+use crate::request::forward::StreamEnds;
+use crate::request::route::Routes;
+use crate::request::session::Sessions;
+use crate::request::witnesses::Witnesses;
+use crate::revocations::Revocations;
+use crate::telemetry::Exporter;
+use crate::tls::ServerTls;
+
+use super::StartError;
+
+/// What outlives every configuration.
+#[derive(Debug, Clone)]
+pub(super) struct Lasting {
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) stream_ends: StreamEnds,
+    pub(super) tasks: TaskTracker,
+}
+
+/// Builds it. What has the same settings as in `before` is taken over with all that it knows; nothing is started, and on a
+/// failure nothing has changed. Reads files, so it may block.
+pub(super) fn build(config: Config, before: Option<&Generation>, lasting: &Lasting) -> Result<Generation, StartError> {
+    let old = before.map(|before| before.handler.as_ref());
+    let tls = tls(&config, before)?;
+    let authenticator = Authenticator::new(&config, old.map(|old| &old.authenticator)).map_err(unusable)?;
+    let names = config.issuers.iter().map(|issuer| issuer.name.clone());
+    let issuers = names.zip(authenticator.stores().iter().cloned()).collect();
+    let routes = config.routes.iter().map(|route| (route.name.clone(), route.issuers.clone())).collect();
+    let sessions = match old {
+        Some(old) => Sessions::like(&old.sessions, &config.session_keys),
+        None => Sessions::new(&config.session_keys).map(Arc::new),
+    };
+    let limits = &config.listen.limits;
+    let witnesses = witnesses(&config, before)?;
+    let revocations = Revocations::load(config.revocations.as_deref()).map_err(unusable)?;
+    let handler = Handler {
+        sessions: sessions.map_err(unusable)?,
+        budgets: old.map_or_else(|| Arc::new(Budgets::new(limits)), |old| Budgets::like(&old.budgets, limits)),
+        authenticator,
+        limits: limits.clone(),
+        trusted_proxies: config.listen.trusted_proxies.clone(),
+        stream_ends: lasting.stream_ends.clone(),
+        routes: Routes::new(config.routes, config.issuers, &lasting.metrics, old.map(|old| &old.routes))
+            .map_err(unusable)?,
+        unrouted: lasting.metrics.route(None),
+        metrics: Arc::clone(&lasting.metrics),
+        witnesses: Arc::new(witnesses),
+        revocations: Arc::new(revocations),
+        tasks: lasting.tasks.clone(),
+    };
+    Ok(Generation {
+        number: before.map_or(1, |before| before.number + 1),
+        since: SystemTime::now(),
+        digest: config.digest,
+        listen: config.listen,
+        admin: config.admin,
+        tls,
+        handler: Arc::new(handler),
+        issuers,
+        routes,
+        watching: (config.audit, config.telemetry, config.detection),
+    })
+}
+
+/// A certificate that is dead already does not replace one that lives (threat O5).
+fn tls(config: &Config, before: Option<&Generation>) -> Result<Option<Arc<ServerTls>>, StartError> {
+    let Some(files) = &config.listen.tls else { return Ok(None) };
+    let old = before.and_then(|before| before.tls.as_ref());
+    let tls = ServerTls::like(old, files).map_err(unusable)?;
+    if before.is_some() && old.is_none_or(|old| !Arc::ptr_eq(old, &tls)) {
+        tls.refuse_dead(SystemTime::now()).map_err(unusable)?;
+    }
+    Ok(Some(tls))
+}
+
+fn witnesses(config: &Config, before: Option<&Generation>) -> Result<Witnesses, StartError> {
+    let kept = before.map(|before| (&before.watching, &before.handler.witnesses));
+    let same_audit = kept.filter(|((audit, ..), _)| *audit == config.audit);
+    let same_telemetry = kept.filter(|((_, telemetry, _), _)| *telemetry == config.telemetry);
+    let same_detection = kept.filter(|((.., detection), _)| *detection == config.detection);
+    let open = || config.audit.as_ref().map(|audit| AuditLog::open(audit).map(Arc::new)).transpose().map_err(unusable);
+    Ok(Witnesses {
+        audit: same_audit.map_or_else(open, |(_, kept)| Ok(kept.audit.clone()))?,
+        exporter: same_telemetry.map_or_else(
+            || config.telemetry.as_ref().map(|telemetry| Arc::new(Exporter::start(telemetry))),
+            |(_, kept)| kept.exporter.clone(),
+        ),
+        detection: same_detection
+            .map_or_else(|| Arc::new(Detection::new(&config.detection)), |(_, kept)| Arc::clone(&kept.detection)),
+    })
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it stands in map_err")]
+fn unusable(error: impl std::fmt::Display) -> StartError {
+    StartError::Unusable(error.to_string())
+}
+
+/// The configured addresses: what decides whether a listener stays.
+pub(super) fn addresses(generation: &Generation) -> [SocketAddr; 2] {
+    [generation.listen.address, generation.admin]
+}
