@@ -18,7 +18,7 @@ mod request;
 
 mod tls;
 
-mod audit;
+pub mod audit;
 
 mod detection;
 

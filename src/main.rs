@@ -23,6 +23,7 @@ fn main() -> ExitCode {
         Command::Explain(question) => {
             load(Config::load(file)).and_then(|config| cli::explain(&config, file, &question))
         }
+        Command::Audit { audit: cli::Audit::Verify(question) } => cli::verify(&question, file),
         Command::Healthcheck => {
             load(Config::load(file)).and_then(|config| cli::healthcheck(config.admin)).map(Said::from)
         }
@@ -51,7 +52,7 @@ fn load(loaded: Result<Config, Vec<ConfigError>>) -> Result<Config, Failure> {
 fn run(file: &Path) -> Result<String, Failure> {
     let (config, files) = Followed::load(file);
     let config = load(config)?;
-    portcullis::telemetry::init(&config.log).map_err(|error| Failure::Other(error.to_string()))?;
+    let _log = portcullis::telemetry::init(&config).map_err(|error| Failure::Other(error.to_string()))?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let ended = runtime.block_on(async {
         // Before the first socket: a signal that comes early must not kill half a start.

@@ -42,6 +42,8 @@ pub(crate) struct Record<'a> {
     /// `None`: the client left before the answer began.
     pub(crate) status: Option<StatusCode>,
     pub(crate) is_event_stream: bool,
+    /// Bytes of the request body that were read and judged.
+    pub(crate) received_bytes: u64,
     /// Bytes of the response body that went out.
     pub(crate) sent_bytes: u64,
     /// Until it went upstream.

@@ -1,31 +1,140 @@
-//! The audit stream: one JSON object per decision, on a stream of its own.
+//! The audit stream: one JSON object per decision, written by a thread of its own, so that nobody waits for it (docs/audit.md).
+
+mod chain;
+mod line;
+mod sink;
+mod subject;
+#[cfg(test)]
+mod tests;
+mod verify;
+mod writer;
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
+use std::time::{Duration, Instant};
 
 use crate::config::AuditConfig;
+use crate::config::watching::OnFailure;
 use crate::record::Record;
+
+pub(crate) use line::Event;
+use sink::Sink;
+pub(crate) use subject::Subjects;
+pub use verify::{Break, Chained, Verifier};
+use writer::{Entry, State, Writer};
 
 /// Why the stream cannot be opened. The text names the sink.
 #[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub(crate) struct OpenError(pub(crate) String);
+#[error("audit: {sink}: {source}")]
+pub(crate) struct OpenError {
+    sink: String,
+    source: std::io::Error,
+}
 
 /// The stream.
 #[derive(Debug)]
-pub(crate) struct AuditLog {}
+pub(crate) struct AuditLog {
+    queue: SyncSender<Entry>,
+    state: Arc<State>,
+    subjects: Subjects,
+    on_failure: OnFailure,
+    /// So many may wait before new requests are refused; the rest of the queue is for the ends of those under way.
+    most_waiting: usize,
+}
+
+/// The part of the queue that requests under way may still fill when new ones are refused: a quarter.
+const RESERVE_PART: usize = 4;
+
+/// Until a full queue is tried again, at the end of the process.
+const FULL_PAUSE: Duration = Duration::from_millis(10);
+
+/// How the stream is, for metrics and `/status`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Status {
+    pub(crate) written: u64,
+    pub(crate) lost: u64,
+    pub(crate) waiting: usize,
+    pub(crate) failing: bool,
+}
 
 impl AuditLog {
-    /// Opens the sink; a thread of its own writes to it.
-    pub(crate) fn open(_config: &AuditConfig) -> Result<Self, OpenError> {
-        Ok(Self {})
+    /// Opens the sink and starts the thread that writes to it.
+    pub(crate) fn open(config: &AuditConfig) -> Result<Self, OpenError> {
+        let failed = |source| OpenError { sink: Sink::name(&config.sink), source };
+        let (sink, last) = Sink::open(&config.sink, &config.chain).map_err(failed)?;
+        let (queue, entries) = sync_channel(config.queue);
+        let state = Arc::new(State::default());
+        let writer = Writer::new(sink, &last, &config.chain, Arc::clone(&state));
+        std::thread::Builder::new().name("audit".into()).spawn(move || writer.run(&entries)).map_err(failed)?;
+        let most_waiting = config.queue - config.queue / RESERVE_PART;
+        let (subjects, on_failure) = (Subjects::new(&config.subjects), config.on_failure);
+        Ok(Self { queue, state, subjects, on_failure, most_waiting })
     }
 
-    /// True while records cannot be written and requests are to be refused for it.
+    /// True while records cannot be written and requests are to be refused for it (threat O9).
     pub(crate) fn refuses(&self) -> bool {
-        false
+        let is_bad = || {
+            self.state.failing.load(Ordering::Relaxed)
+                || self.state.waiting.load(Ordering::Relaxed) >= self.most_waiting
+        };
+        self.on_failure == OnFailure::Deny && is_bad()
     }
 
     /// One request has ended.
-    pub(crate) fn ended(&self, _record: &Record<'_>) {}
+    pub(crate) fn ended(&self, record: &Record<'_>) {
+        self.write(line::of_request(record, &self.subjects));
+    }
+
+    /// Something happened that is no request.
+    pub(crate) fn event(&self, event: &Event<'_>) {
+        self.write(line::of_event(event, &self.subjects));
+    }
 
     /// Opens the file again: it was rotated.
-    pub(crate) fn reopen(&self) {}
+    pub(crate) fn reopen(&self) {
+        self.state.reopen.store(true, Ordering::Release);
+        // A full queue wakes the writer by itself.
+        self.queue.try_send(Entry::Wake).ok();
+    }
+
+    /// What records, and the log beside them, say of subjects.
+    pub(crate) fn subjects(&self) -> &Subjects {
+        &self.subjects
+    }
+
+    /// How it is.
+    pub(crate) fn status(&self) -> Status {
+        let State { written, lost, waiting, failing, .. } = &*self.state;
+        Status {
+            written: written.load(Ordering::Relaxed),
+            lost: lost.load(Ordering::Relaxed),
+            waiting: waiting.load(Ordering::Relaxed),
+            failing: failing.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Waits until everything is written, but not longer than this. Blocks.
+    pub(crate) fn flush(&self, most: Duration) -> bool {
+        let (told, done) = sync_channel(1);
+        let until = Instant::now() + most;
+        let mut asked = self.queue.try_send(Entry::Tell(told));
+        while let Err(TrySendError::Full(entry)) = asked {
+            if Instant::now() >= until {
+                return false;
+            }
+            std::thread::sleep(FULL_PAUSE);
+            asked = self.queue.try_send(entry);
+        }
+        done.recv_timeout(until.saturating_duration_since(Instant::now())).is_ok()
+    }
+
+    fn write(&self, line: String) {
+        self.state.waiting.fetch_add(1, Ordering::Relaxed);
+        if self.queue.try_send(Entry::Line(line)).is_err() {
+            self.state.waiting.fetch_sub(1, Ordering::Relaxed);
+            self.state.lost.fetch_add(1, Ordering::Relaxed);
+            self.state.untold.fetch_add(1, Ordering::Relaxed);
+        }
+    }
 }

@@ -1,5 +1,6 @@
 //! The command line: its grammar, and what the commands that serve nothing do, each in a file of its own.
 
+mod audit;
 mod check;
 mod explain;
 mod healthcheck;
@@ -15,6 +16,7 @@ use clap_complete::Shell;
 use portcullis::config::ConfigError;
 use portcullis::server::StartError;
 
+pub(crate) use audit::{Audit, verify};
 pub(crate) use check::summary;
 pub(crate) use explain::explain;
 pub(crate) use healthcheck::healthcheck;
@@ -40,6 +42,12 @@ pub(crate) enum Command {
     Check,
     /// Say what a caller may do, and which rule says so; exit 0 when it is allowed, 1 when not. Opens no socket
     Explain(explain::Question),
+    /// Work with the audit stream
+    Audit {
+        /// What to do
+        #[command(subcommand)]
+        audit: Audit,
+    },
     /// Ask a running gateway on this machine whether it is alive; exit 0 or 1
     Healthcheck,
     /// Start an authorization server, a sample MCP server and the gateway on loopback, and make one round trip through them

@@ -210,6 +210,8 @@ pub struct Log {
     pub format: LogFormat,
     /// The least severe level that is written.
     pub level: tracing::Level,
+    /// False: refusals that repeat are counted and written once a second.
+    pub every_refusal: bool,
 }
 
 /// The two shapes of the log.

@@ -3,6 +3,7 @@
 //! Nothing global: the server makes one [`Metrics`] and hands it down. No label ever holds a text that a client chose:
 //! values are names of the configuration, words of the gateway's own, and statuses that HTTP knows.
 
+mod audit;
 mod labels;
 mod methods;
 mod process;
@@ -21,6 +22,7 @@ use prometheus_client::registry::{Registry, Unit};
 
 use crate::names::RouteName;
 
+pub(crate) use audit::AuditReading;
 pub(crate) use labels::Decision;
 use labels::{OperationLabels, ReasonLabel, RequestLabels, RouteLabel};
 use process::Process;

@@ -9,6 +9,8 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::registry::{Registry, Unit};
 
+use super::audit::AuditReading;
+
 /// The state of the gateway at the moment.
 #[derive(Debug)]
 pub(crate) struct Readings<'a> {
@@ -19,6 +21,7 @@ pub(crate) struct Readings<'a> {
     pub(crate) buffered_bytes: usize,
     /// Tokens that need no second look at their signature.
     pub(crate) verified_tokens: usize,
+    pub(crate) audit: AuditReading,
     /// The configuration in force, and attempts to replace it.
     pub(crate) config: ConfigReading,
     /// When the first certificate of the public listener's chain ends, in seconds since 1970; `None` without TLS.
@@ -62,6 +65,7 @@ impl Readings<'_> {
         to.register("portcullis_ready", "1 when /readyz says so", ConstGauge::new(i64::from(self.ready)));
         self.register_issuers(to);
         self.config.register(to);
+        self.audit.register(to);
         let in_use = ConstGauge::new(self.buffered_bytes);
         to.register_with_unit(
             "portcullis_buffered",

@@ -20,9 +20,11 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::audit;
 use crate::live::{Generation, Live};
-use crate::metrics::{CONTENT_TYPE, ConfigReading, IssuerReading, Readings};
+use crate::metrics::{AuditReading, CONTENT_TYPE, ConfigReading, IssuerReading, Readings};
 
+use crate::telemetry::lost_lines;
 use readiness::Readiness;
 
 /// Probes and scrapers are few; more is a mistake or an attack.
@@ -121,7 +123,12 @@ impl Ops {
             refused: reloads.refused,
             successful: reloads.last_refusal.is_none(),
         };
+        let audit = AuditReading {
+            log_lines_lost: lost_lines(),
+            ..generation.handler.witnesses.audit.as_ref().map(|audit| reading(audit.status())).unwrap_or_default()
+        };
         let readings = Readings {
+            audit,
             config,
             ready: Readiness::new(generation, self.draining.is_cancelled()).ready,
             issuers: issuers.collect(),
@@ -134,6 +141,11 @@ impl Ops {
             Err(_) => json(StatusCode::INTERNAL_SERVER_ERROR, &serde_json::json!({ "error": "internal_error" })),
         }
     }
+}
+
+fn reading(status: audit::Status) -> AuditReading {
+    let audit::Status { written, lost, waiting, failing } = status;
+    AuditReading { written, lost, waiting, failing, log_lines_lost: 0 }
 }
 
 fn json(status: StatusCode, value: &impl Serialize) -> Response<Full<Bytes>> {

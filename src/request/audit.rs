@@ -54,6 +54,7 @@ struct Known {
     /// From there to the head of the answer.
     upstream: Option<Duration>,
     is_event_stream: bool,
+    received: u64,
     sent: u64,
     end: End,
 }
@@ -118,6 +119,7 @@ impl Audit {
             gateway: None,
             upstream: None,
             is_event_stream: false,
+            received: 0,
             sent: 0,
             end: End::ClientGone,
         }))
@@ -145,9 +147,9 @@ impl Audit {
         self.0.identity = Some(Arc::clone(identity));
     }
 
-    /// The era that head and body agree on.
-    pub(crate) fn era(&mut self, era: Era) {
-        self.0.era = Some(era);
+    /// What was read of the request: the era that head and body agree on, and the size of the body.
+    pub(crate) fn asked(&mut self, era: Era, bytes: u64) {
+        (self.0.era, self.0.received) = (Some(era), bytes);
     }
 
     /// What is asked for, and the rule that decided on it, by its line in the configuration.
@@ -251,6 +253,7 @@ impl Known {
             scopes_asked: self.rejection.as_ref().and_then(Rejection::scopes_asked),
             status: self.status,
             is_event_stream: self.is_event_stream,
+            received_bytes: self.received,
             sent_bytes: self.sent,
             gateway_time: self.gateway,
             upstream_time: self.upstream,

@@ -40,6 +40,11 @@ impl Asked {
         self.era
     }
 
+    /// The size of the body.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.received.bytes()
+    }
+
     /// The messages of the body; none of a request without one.
     pub(crate) fn messages(&self) -> &[Message] {
         self.body.as_ref().map_or(&[], Body::messages)

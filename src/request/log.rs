@@ -1,16 +1,94 @@
-//! A record as a line of the log.
+//! A record as a line of the log; refusals that repeat are counted, and said once a second.
 
-use std::time::Duration;
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
+use crate::audit::Subjects;
 use crate::mcp::Era;
 use crate::names::{ClientId, TenantId};
 use crate::record::Record;
 
 use super::audit::clip;
+use super::provenance::network_of;
 
-/// One event per request, in fixed fields.
-pub(crate) fn write(record: &Record<'_>) {
+/// The first refusal of a kind is written at once, those after it together once this is over (threats: once a second).
+const PAUSE: Duration = Duration::from_secs(1);
+/// Kinds that are counted at a time; others are written one by one.
+const MAX_KINDS: usize = 4096;
+
+/// What one peer was refused for.
+type Kind = (IpAddr, &'static str);
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct RequestLog {
+    /// Every refusal has its line.
+    is_complete: bool,
+    /// When each kind was last written, and how many came since.
+    repeats: Mutex<HashMap<Kind, (Instant, u64)>>,
+}
+
+impl RequestLog {
+    /// Complete: without counting repeats.
+    pub(crate) fn new(is_complete: bool) -> Self {
+        Self { is_complete, repeats: Mutex::default() }
+    }
+
+    /// One event per request, in fixed fields.
+    pub(crate) fn write(&self, record: &Record<'_>, subjects: &Subjects) {
+        let kind = record.reason.filter(|_| record.event == "refused" && !self.is_complete);
+        if kind.is_none_or(|reason| self.is_first((network_of(record.address()), reason), Instant::now())) {
+            write(record, subjects);
+        }
+    }
+
+    /// Writes what was counted and whose second is over. To be called about once a second.
+    pub(crate) fn flush(&self, now: Instant) {
+        for ((peer, reason), repeated) in self.over(now) {
+            tracing::info!(
+                target: "portcullis::request",
+                event = "refused",
+                reason,
+                peer = %peer,
+                repeated,
+                "as often again within a second"
+            );
+        }
+    }
+
+    fn over(&self, now: Instant) -> Vec<(Kind, u64)> {
+        let mut over = Vec::new();
+        let mut repeats = self.repeats.lock().unwrap_or_else(PoisonError::into_inner);
+        repeats.retain(|kind, (since, count)| {
+            if now.saturating_duration_since(*since) < PAUSE {
+                return true;
+            }
+            over.extend((*count > 0).then_some((*kind, *count)));
+            (*since, *count) = (now, 0);
+            over.last().is_some_and(|(last, _)| last == kind)
+        });
+        over
+    }
+
+    fn is_first(&self, kind: Kind, now: Instant) -> bool {
+        let mut repeats = self.repeats.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, count)) = repeats.get_mut(&kind) {
+            *count += 1;
+            return false;
+        }
+        if repeats.len() < MAX_KINDS {
+            repeats.insert(kind, (now, 0));
+        }
+        true
+    }
+}
+
+fn write(record: &Record<'_>, subjects: &Subjects) {
     let identity = record.identity;
+    let subject: Option<Cow<'_, str>> = identity.and_then(|identity| subjects.of(identity));
     tracing::info!(
         target: "portcullis::request",
         event = record.event,
@@ -25,7 +103,7 @@ pub(crate) fn write(record: &Record<'_>) {
         method = record.http_method,
         path = record.path,
         iss = identity.map(|identity| clip(identity.issuer().as_str())),
-        sub = identity.map(|identity| clip(identity.subject().as_str())),
+        sub = subject.as_deref().map(clip),
         client_id = identity.and_then(|identity| identity.client()).map(ClientId::as_str).map(clip),
         tenant = identity.and_then(|identity| identity.tenant()).map(TenantId::as_str).map(clip),
         jti = identity.and_then(|identity| identity.token_id()).map(clip),
@@ -33,6 +111,7 @@ pub(crate) fn write(record: &Record<'_>) {
         mcp_method = record.mcp_method,
         mcp_name = record.mcp_name,
         rule = record.rule,
+        received_bytes = record.received_bytes,
         sent_bytes = record.sent_bytes,
         upstream_ms = record.upstream_time.map(millis),
         duration_ms = millis(record.time),
@@ -41,4 +120,35 @@ pub(crate) fn write(record: &Record<'_>) {
 
 fn millis(time: Duration) -> f64 {
     (time.as_secs_f64() * 1e6).round() / 1e3
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn repeats_of_one_reason_from_one_peer_are_counted_and_said_once_a_second() {
+        let (log, start) = (RequestLog::new(false), Instant::now());
+        let kind = |last: u8, reason| (IpAddr::from([192, 0, 2, last]), reason);
+        assert!(log.is_first(kind(1, "token.exp"), start));
+        assert!(!log.is_first(kind(1, "token.exp"), start) && !log.is_first(kind(1, "token.exp"), start));
+        assert!(log.is_first(kind(1, "token.aud"), start), "another reason");
+        assert!(log.is_first(kind(2, "token.exp"), start), "another peer");
+        assert_eq!(log.over(start + PAUSE / 2), []);
+        assert_eq!(log.over(start + PAUSE), [(kind(1, "token.exp"), 2)]);
+        assert!(!log.is_first(kind(1, "token.exp"), start + PAUSE), "they go on, so they are still counted");
+        assert!(log.is_first(kind(2, "token.exp"), start + PAUSE));
+        assert_eq!(log.over(start + PAUSE * 2), [(kind(1, "token.exp"), 1)]);
+        assert_eq!(log.over(start + PAUSE * 3), []);
+        assert!(log.repeats.lock().unwrap().is_empty(), "nothing is remembered of what is over");
+    }
+
+    #[test]
+    fn peers_without_end_are_not_remembered() {
+        let log = RequestLog::new(false);
+        for number in 0..100_000_u32 {
+            assert!(log.is_first((IpAddr::from(number.to_be_bytes()), "token.exp"), Instant::now()));
+        }
+        assert_eq!(log.repeats.lock().unwrap().len(), MAX_KINDS);
+    }
 }

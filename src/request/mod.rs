@@ -16,7 +16,7 @@ mod farewell;
 pub(crate) mod forward;
 mod gcra;
 mod inspect;
-mod log;
+pub(crate) mod log;
 mod outgoing;
 pub(crate) mod provenance;
 mod receive;
@@ -173,7 +173,7 @@ impl Handler {
         let budget = self.budgets.of(admission.identity());
         let reading = Reading { limits: &self.limits, budget: &budget, batches: route.config.batches };
         let asked = inspect::inspect(parts, body, reading, &mut context.id).await?;
-        audit.era(asked.era());
+        audit.asked(asked.era(), asked.bytes());
         let telling = (&mut context.id, &mut context.rates, &mut *audit);
         let permit = authorize::authorize(admission, session, asked, &route, telling)?;
         if is_loop(&parts.headers) {

@@ -32,6 +32,11 @@ pub(crate) struct Received {
 }
 
 impl Received {
+    /// Its size.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.length
+    }
+
     /// The pieces in order, and the part of the budget that they take until they are gone.
     pub(crate) fn into_pieces(mut self) -> (Vec<Bytes>, u64, Held) {
         self.flush();

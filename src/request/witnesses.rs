@@ -3,18 +3,19 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use crate::audit::AuditLog;
+use crate::audit::{AuditLog, Subjects};
 use crate::detection::Detection;
 use crate::record::Record;
 use crate::telemetry::Exporter;
 use crate::token::Caller;
 
-use super::log;
+use super::log::RequestLog;
 use super::reject::Rejection;
 
 /// See the module. Metrics are counted by the route's own series.
 #[derive(Debug)]
 pub(crate) struct Witnesses {
+    pub(crate) log: Arc<RequestLog>,
     pub(crate) audit: Option<Arc<AuditLog>>,
     pub(crate) exporter: Option<Arc<Exporter>>,
     pub(crate) detection: Arc<Detection>,
@@ -38,7 +39,7 @@ impl Witnesses {
 
     /// One request has ended.
     pub(crate) fn ended(&self, record: &Record<'_>) {
-        log::write(record);
+        self.log.write(record, self.audit.as_ref().map_or(&Subjects::Clear, |audit| audit.subjects()));
         self.detection.ended(record);
         if let Some(audit) = &self.audit {
             audit.ended(record);

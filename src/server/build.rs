@@ -15,6 +15,7 @@ use crate::request::Handler;
 use crate::request::authenticate::Authenticator;
 use crate::request::budget::Budgets;
 use crate::request::forward::StreamEnds;
+use crate::request::log::RequestLog;
 use crate::request::route::Routes;
 use crate::request::session::Sessions;
 use crate::request::witnesses::Witnesses;
@@ -30,6 +31,7 @@ pub(super) struct Lasting {
     pub(super) metrics: Arc<Metrics>,
     pub(super) stream_ends: StreamEnds,
     pub(super) tasks: TaskTracker,
+    pub(super) log: Arc<RequestLog>,
 }
 
 /// Builds it. What has the same settings as in `before` is taken over with all that it knows; nothing is started, and on a
@@ -46,7 +48,7 @@ pub(super) fn build(config: Config, before: Option<&Generation>, lasting: &Lasti
         None => Sessions::new(&config.session_keys).map(Arc::new),
     };
     let limits = &config.listen.limits;
-    let witnesses = witnesses(&config, before)?;
+    let witnesses = witnesses(&config, before, lasting)?;
     let revocations = Revocations::load(config.revocations.as_deref()).map_err(unusable)?;
     let handler = Handler {
         sessions: sessions.map_err(unusable)?,
@@ -88,13 +90,14 @@ fn tls(config: &Config, before: Option<&Generation>) -> Result<Option<Arc<Server
     Ok(Some(tls))
 }
 
-fn witnesses(config: &Config, before: Option<&Generation>) -> Result<Witnesses, StartError> {
+fn witnesses(config: &Config, before: Option<&Generation>, lasting: &Lasting) -> Result<Witnesses, StartError> {
     let kept = before.map(|before| (&before.watching, &before.handler.witnesses));
     let same_audit = kept.filter(|((audit, ..), _)| *audit == config.audit);
     let same_telemetry = kept.filter(|((_, telemetry, _), _)| *telemetry == config.telemetry);
     let same_detection = kept.filter(|((.., detection), _)| *detection == config.detection);
     let open = || config.audit.as_ref().map(|audit| AuditLog::open(audit).map(Arc::new)).transpose().map_err(unusable);
     Ok(Witnesses {
+        log: Arc::clone(&lasting.log),
         audit: same_audit.map_or_else(open, |(_, kept)| Ok(kept.audit.clone()))?,
         exporter: same_telemetry.map_or_else(
             || config.telemetry.as_ref().map(|telemetry| Arc::new(Exporter::start(telemetry))),

@@ -6,7 +6,7 @@ mod reload;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::net::TcpListener;
 use tokio_util::task::TaskTracker;
@@ -15,11 +15,14 @@ use crate::config::Config;
 use crate::live::{Generation, Live};
 use crate::metrics::Metrics;
 use crate::request::forward::StreamEnds;
+use crate::request::log::RequestLog;
 
 use build::{Lasting, addresses, build};
 use fronts::Fronts;
 pub use reload::Followed;
 
+/// How often refusals that were only counted are said.
+const TELL_REPEATS: Duration = Duration::from_secs(1);
 /// After the grace time: for streams to say that they end, and for the last bytes to go out.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
@@ -80,7 +83,8 @@ impl Gateway {
     #[expect(clippy::unused_async, reason = "it spawns, so it must be called inside a runtime")]
     pub async fn start(config: Config, listeners: Listeners) -> Result<Self, StartError> {
         let (metrics, tasks) = (Arc::new(Metrics::new()), TaskTracker::new());
-        let lasting = Lasting { metrics, tasks, stream_ends: StreamEnds::default() };
+        let log = Arc::new(RequestLog::new(config.log.every_refusal));
+        let lasting = Lasting { metrics, tasks, stream_ends: StreamEnds::default(), log };
         let generation = build(config, None, &lasting)?;
         let addresses = addresses(&generation);
         let live = Arc::new(Live::new(generation));
@@ -88,6 +92,7 @@ impl Gateway {
         let running = Arc::new(Running { live, lasting, fronts, reloading: tokio::sync::Mutex::default() });
         let generation = running.live.current();
         running.begin(&generation, None);
+        running.lasting.tasks.spawn(Arc::clone(&running).tell_repeats());
         running.fronts.open([Some(listeners.public), Some(listeners.admin)], addresses)?;
         let gateway = Self(running);
         let (address, admin) = (gateway.address(), gateway.admin_address());
@@ -126,12 +131,24 @@ impl Gateway {
         fronts.kill.cancel();
         tokio::time::timeout(LAST_WORDS, lasting.tasks.wait()).await.unwrap_or_default();
         fronts.end_operations().await;
+        lasting.log.flush(Instant::now() + TELL_REPEATS);
+        if let Some(audit) = live.current().handler.witnesses.audit.clone() {
+            // Off the runtime: it may block, and whatever it waits for is not waited for longer than this.
+            tokio::task::spawn_blocking(move || audit.flush(LAST_WORDS)).await.unwrap_or_default();
+        }
         tracing::info!(event = "shutdown.finished", all_ended);
         all_ended
     }
 }
 
 impl Running {
+    /// Tells the log of refusals that came again and again.
+    async fn tell_repeats(self: Arc<Self>) {
+        while self.fronts.stop.run_until_cancelled(tokio::time::sleep(TELL_REPEATS)).await.is_some() {
+            self.lasting.log.flush(Instant::now());
+        }
+    }
+
     /// Starts what a generation has that `before` had not, and ends what it has not any more.
     fn begin(&self, generation: &Generation, before: Option<&Generation>) {
         let had = |store| before.is_some_and(|before| before.issuers.iter().any(|(_, old)| Arc::ptr_eq(old, store)));

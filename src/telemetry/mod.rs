@@ -6,7 +6,8 @@ use crate::config::TelemetryConfig;
 use crate::record::Record;
 use crate::trace::Trace;
 
-pub use log::init;
+pub(crate) use log::lost_lines;
+pub use log::{LogGuard, init};
 
 /// Sends traces and metrics to a collector.
 #[derive(Debug)]

@@ -14,6 +14,8 @@ mod support;
 mod actors;
 mod answers;
 mod architecture;
+mod audit;
+mod audit_process;
 mod batches;
 mod bodies;
 mod challenge;

@@ -29,7 +29,7 @@ use super::{Config, ConfigError, Listen, Log, LogFormat};
 const KEYS: &[&str] =
     &["listen", "admin", "log", "audit", "telemetry", "detection", "revocations", "sessions", "issuers", "routes"];
 const ADMIN_KEYS: &[&str] = &["address"];
-const LOG_KEYS: &[&str] = &["format", "level"];
+const LOG_KEYS: &[&str] = &["format", "level", "every_refusal"];
 /// Loopback: what it serves is for the machine's own probes.
 const ADMIN: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 9090));
 
@@ -122,5 +122,6 @@ fn log(root: &Table<'_>) -> Log {
     Log {
         format: text("format").and_then(|text| text.choose(&formats)).unwrap_or(LogFormat::Json),
         level: text("level").and_then(|text| text.choose(&levels)).unwrap_or(tracing::Level::INFO),
+        every_refusal: table.as_ref().is_some_and(|table| table.flag("every_refusal")),
     }
 }

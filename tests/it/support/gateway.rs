@@ -45,6 +45,9 @@ fn base(issuer: &Issuer, upstream: &Upstream) -> String {
         [admin]
         address = "127.0.0.1:0"
 
+        [log]
+        every_refusal = true
+
         [[issuers]]
         name = "corp"
         issuer = "{issuer}"

@@ -1,0 +1,169 @@
+//! The thread that writes the audit stream: in order, whole lines, again and again until the sink takes them.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender};
+use std::time::{Duration, Instant};
+
+use super::chain::{self, Link};
+use super::line;
+use super::sink::{Last, Sink};
+use crate::config::watching::Chain;
+
+/// Lines that are written at once.
+const BATCH: usize = 256;
+/// After a failure: soon enough to go on as soon as there is room again.
+const RETRY: Duration = Duration::from_millis(250);
+/// A failure that lasts is told again after this.
+const REPEAT: Duration = Duration::from_mins(1);
+
+/// What is asked of the writer.
+#[derive(Debug)]
+pub(super) enum Entry {
+    /// A JSON object to write.
+    Line(String),
+    /// Look at the flags.
+    Wake,
+    /// Everything before is written.
+    Tell(SyncSender<()>),
+}
+
+/// What both sides know.
+#[derive(Debug, Default)]
+pub(super) struct State {
+    pub(super) written: AtomicU64,
+    pub(super) lost: AtomicU64,
+    /// Lost since the last line that said so.
+    pub(super) untold: AtomicU64,
+    pub(super) waiting: AtomicUsize,
+    pub(super) failing: AtomicBool,
+    pub(super) reopen: AtomicBool,
+}
+
+pub(super) struct Writer {
+    sink: Sink,
+    link: Option<Link>,
+    /// Number and digest of the last line.
+    last: (u64, String),
+    state: Arc<State>,
+    /// Whole lines, but for a first one of which a part is written already.
+    pending: Vec<u8>,
+    /// The last byte that was written ends no line.
+    is_mid_line: bool,
+    told: Option<Instant>,
+}
+
+impl Writer {
+    pub(super) fn new(sink: Sink, last: &Last, setting: &Chain, state: Arc<State>) -> Self {
+        let at = last.link.clone().unwrap_or_else(|| (0, chain::NOTHING.into()));
+        let link = Link::new(setting);
+        let mut writer = Self { sink, link, last: at, state, pending: Vec::new(), is_mid_line: false, told: None };
+        writer.open(last);
+        writer
+    }
+
+    /// Until nobody can ask any more, and all is written.
+    pub(super) fn run(mut self, entries: &Receiver<Entry>) {
+        self.write_all();
+        while let Ok(entry) = entries.recv() {
+            let mut batch = vec![entry];
+            batch.extend(entries.try_iter().take(BATCH - 1));
+            let (mut lines, mut tell) = (0, Vec::new());
+            for entry in batch {
+                match entry {
+                    Entry::Line(object) => {
+                        self.add(&object);
+                        lines += 1;
+                    }
+                    Entry::Wake => {}
+                    Entry::Tell(told) => tell.push(told),
+                }
+            }
+            self.write_all();
+            self.state.waiting.fetch_sub(lines, Ordering::Relaxed);
+            self.state.written.fetch_add(lines as u64, Ordering::Relaxed);
+            // Whoever asked may have left.
+            for told in tell {
+                drop(told.send(()));
+            }
+            self.look_at_flags();
+            self.write_all();
+        }
+    }
+
+    /// The first line in this place.
+    fn open(&mut self, last: &Last) {
+        if last.torn {
+            self.pending.push(b'\n');
+        }
+        let previous = self.link.is_some().then(|| self.last.1.clone());
+        let object = line::of_opening(last.torn, previous.as_deref());
+        self.add(&object);
+    }
+
+    fn add(&mut self, object: &str) {
+        let lost = self.state.untold.swap(0, Ordering::Relaxed);
+        let open = object.strip_suffix('}').unwrap_or(object);
+        let object = if lost == 0 { format!("{open}}}") } else { format!("{open},\"lost\":{lost}}}") };
+        let whole = match &self.link {
+            None => object,
+            Some(link) => {
+                let (chained, digest) = chain::chained(link, &object, self.last.0 + 1, &self.last.1);
+                self.last = (self.last.0 + 1, digest);
+                chained
+            }
+        };
+        self.pending.extend_from_slice(whole.as_bytes());
+        self.pending.push(b'\n');
+    }
+
+    /// Writes what is pending, however long it takes.
+    fn write_all(&mut self) {
+        while !self.pending.is_empty() {
+            match self.sink.write(&self.pending) {
+                Ok(0) => self.failed(&io::ErrorKind::WriteZero.into()),
+                Ok(written) => {
+                    let gone = self.pending.drain(..written.min(self.pending.len()));
+                    self.is_mid_line = gone.last() != Some(b'\n');
+                    if self.state.failing.swap(false, Ordering::Relaxed) {
+                        self.told = None;
+                        tracing::info!(event = "audit.recovered", "the audit stream takes records again");
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => self.failed(&error),
+            }
+        }
+    }
+
+    fn failed(&mut self, error: &io::Error) {
+        self.state.failing.store(true, Ordering::Relaxed);
+        if self.told.is_none_or(|told| told.elapsed() >= REPEAT) {
+            self.told = Some(Instant::now());
+            tracing::error!(event = "audit.failed", %error, "the audit stream takes no records");
+        }
+        std::thread::sleep(RETRY);
+        // A file that was moved away may have been what failed; what is written of a line goes on where it is.
+        if !self.is_mid_line {
+            self.look_at_flags();
+            self.write_all();
+        }
+    }
+
+    fn look_at_flags(&mut self) {
+        if !self.state.reopen.swap(false, Ordering::AcqRel) {
+            return;
+        }
+        match self.sink.reopen() {
+            Ok(None) => {}
+            Ok(Some(last)) => {
+                // Lines that wait were chained already: the opening line comes after them.
+                self.open(&last);
+            }
+            Err(error) => {
+                tracing::error!(event = "audit.failed", %error, "the audit file cannot be opened again; the old one is written on");
+            }
+        }
+    }
+}

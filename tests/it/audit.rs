@@ -1,0 +1,158 @@
+//! The audit stream: every decision once, as its schema says; and what happens when it cannot be written (threat O9).
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::support::{Gateway, Issuer, PATH, Upstream, eventually, eventually_reply, start_with};
+
+const KEY: &str = "0123456789abcdef0123456789abcdef";
+
+fn to_file(more: &str) -> String {
+    format!("[audit]\nsink = \"file\"\nfile = \"audit.jsonl\"\n{more}\n")
+}
+
+fn lines(gateway: &Gateway) -> Vec<Value> {
+    let text = fs::read_to_string(gateway.file("audit.jsonl")).unwrap();
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// The record of a request.
+async fn record(gateway: &Gateway, id: &str) -> Value {
+    eventually("the record", || lines(gateway).into_iter().find(|line| line["request_id"] == id)).await
+}
+
+fn schema() -> Value {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/audit.schema.json");
+    serde_json::from_str(&fs::read_to_string(file).unwrap()).unwrap()
+}
+
+fn assert_valid(lines: &[Value]) {
+    let validator = jsonschema::validator_for(&schema()).unwrap();
+    for line in lines {
+        let mistakes: Vec<String> = validator.iter_errors(line).map(|error| error.to_string()).collect();
+        assert!(mistakes.is_empty(), "{mistakes:#?} in {line}");
+    }
+}
+
+#[tokio::test]
+async fn each_decision_is_one_record_with_all_fields_of_the_schema() {
+    let changes = to_file(&format!("chain = true\nchain_key = \"{KEY}\""))
+        + "[[routes]]\nname = \"notes\"\n[routes.policy]\ndefault = \"allow\"\n[[routes.policy.rules]]\ntools = [\"delete_*\"]\nscopes = [\"mcp:admin\"]\n";
+    let (issuer, upstream, gateway) = start_with(&changes).await;
+    let token = issuer.mint().claim("tenant", "acme").claim("jti", "token-1");
+    let client = gateway.client().bearer(token);
+    let served = client.clone().post(PATH).await;
+    let call = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"delete_note"}}"#;
+    let refused = client.clone().body(call).post(PATH).await;
+    let nobody = gateway.client().post(PATH).await;
+    upstream.answers(302, "");
+    let broken = client.post(PATH).await;
+
+    let id = |reply: &crate::support::Reply| reply.header("x-request-id").unwrap().to_owned();
+    let first = record(&gateway, &id(&served)).await;
+    for (field, wanted) in [
+        ("outcome", "served"),
+        ("route", "notes"),
+        ("issuer", issuer.url().as_str()),
+        ("client_id", "client-1"),
+        ("tenant", "acme"),
+        ("jti", "token-1"),
+        ("mcp_method", "tools/list"),
+        ("era", "legacy"),
+        ("client_address", "127.0.0.1"),
+    ] {
+        assert_eq!(first[field], wanted, "{field} in {first}");
+    }
+    assert!(first["received_bytes"].as_u64() > Some(0) && first["sent_bytes"].as_u64() > Some(0), "{first}");
+    let second = record(&gateway, &id(&refused)).await;
+    assert_eq!((&second["reason"], &second["status"]), (&"authz.scope".into(), &403.into()), "{second}");
+    assert_eq!(second["scopes_asked"], "mcp:tools mcp:admin");
+    assert_eq!((&second["mcp_name"], second["rule"].is_u64()), (&"delete_note".into(), true));
+    let third = record(&gateway, &id(&nobody)).await;
+    assert_eq!((&third["reason"], third.get("subject")), (&"auth.missing".into(), None));
+    let fourth = record(&gateway, &id(&broken)).await;
+    assert_eq!((&fourth["reason"], fourth["detail"].is_string()), (&"upstream.redirect".into(), true));
+
+    let all = lines(&gateway);
+    assert_valid(&all);
+    assert_eq!(all.len(), 5, "one each, and the opening: {all:#?}");
+    let text = fs::read_to_string(gateway.file("audit.jsonl")).unwrap();
+    assert!(!text.contains("eyJ") && !text.contains(KEY), "{text}");
+    let said: BTreeSet<&String> = all.iter().flat_map(|line| line.as_object().unwrap().keys()).collect();
+    let schema = schema();
+    let known: BTreeSet<&String> = [0, 2]
+        .iter()
+        .flat_map(|at| schema["oneOf"][at]["properties"].as_object().unwrap().keys())
+        .filter(|field| *field != "lost")
+        .collect();
+    assert_eq!(said, known, "every field is written by somebody");
+}
+
+#[tokio::test]
+async fn subjects_are_hashed_or_left_out_in_the_stream_and_in_the_log() {
+    for (setting, prefix) in [
+        (format!("subjects = \"hashed\"\nsubject_key = \"{KEY}\""), Some("hmac:")),
+        ("subjects = \"omitted\"".into(), None),
+    ] {
+        let (issuer, _upstream, gateway) = start_with(&to_file(&setting)).await;
+        let mut seen = BTreeSet::new();
+        for subject in ["alice", "alice", "bob"] {
+            let reply = gateway.client().bearer(issuer.mint().claim("sub", subject)).post(PATH).await;
+            let line = record(&gateway, reply.header("x-request-id").unwrap()).await;
+            let said = line.get("subject").map(|said| said.as_str().unwrap().to_owned());
+            assert_eq!(said.as_deref().map(|said| &said[..5]), prefix, "{line}");
+            assert_eq!(reply.log().await.text("sub"), said.clone().unwrap_or_default());
+            seen.insert(said);
+            assert!(!line.to_string().contains(subject));
+        }
+        assert_eq!(seen.len(), if prefix.is_some() { 2 } else { 1 });
+        assert_valid(&lines(&gateway));
+    }
+}
+
+async fn on_a_full_disk(on_failure: &str) -> (Issuer, Upstream, Gateway) {
+    start_with(&format!("[audit]\nsink = \"file\"\nfile = \"/dev/full\"\non_failure = \"{on_failure}\"")).await
+}
+
+#[tokio::test]
+async fn o9_a_full_disk_refuses_requests_by_default() {
+    let (issuer, upstream, gateway) = on_a_full_disk("deny").await;
+    let client = gateway.client().bearer(issuer.mint());
+    let reply =
+        eventually_reply("a refusal", async || Some(client.clone().post(PATH).await).filter(|r| r.status() == 503))
+            .await;
+    assert_eq!(reply.header("retry-after"), Some("1"));
+    let before = upstream.received().len();
+    let reply = client.post(PATH).await;
+    reply.assert_refused(503, "temporarily_unavailable", "audit.failed").await;
+    assert_eq!(upstream.received().len(), before);
+    assert_eq!(gateway.metric("portcullis_audit_failing", &[]).await, Some(1.0));
+    assert_eq!(gateway.admin().get("/healthz").await.status(), 200);
+
+    assert!(gateway.reload(&to_file("")).await, "a sink that works is taken without a restart");
+    gateway.accepts("with another sink", issuer.mint()).await;
+    assert_eq!(gateway.metric("portcullis_audit_failing", &[]).await, Some(0.0));
+}
+
+#[tokio::test]
+async fn o9_a_full_disk_counts_losses_where_that_is_the_rule() {
+    let (issuer, upstream, gateway) = on_a_full_disk("drop\"\nqueue = 100\nsubjects = \"omitted").await;
+    let client = gateway.client().bearer(issuer.mint());
+    let mut connection = gateway.connect().await;
+    for _ in 0..150 {
+        connection.send(&client, "POST", PATH).await.assert_served();
+    }
+    assert_eq!(upstream.received().len(), 150);
+    let lost = gateway.metric("portcullis_audit_lost_total", &[]).await.unwrap();
+    assert!((49.0..=50.0).contains(&lost), "{lost} of 150, 100 of them wait");
+}
+
+#[tokio::test]
+async fn a_sink_that_cannot_be_opened_is_refused_at_start_and_at_reload() {
+    let (_issuer, _upstream, gateway) = start_with("").await;
+    assert!(!gateway.reload("[audit]\nsink = \"file\"\nfile = \"nowhere/audit.jsonl\"").await);
+    assert!(!gateway.reload("[audit]\nsink = \"syslog\"\nsocket = \"nowhere\"").await);
+}
