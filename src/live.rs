@@ -1,6 +1,7 @@
 //! The configuration in force, as one value that is swapped whole: who looks it up once sees all of it or none.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
@@ -21,6 +22,8 @@ pub(crate) struct Generation {
     pub(crate) since: SystemTime,
     /// [`crate::config::Config::digest`].
     pub(crate) digest: String,
+    /// The file with what is revoked.
+    pub(crate) revocations: Option<PathBuf>,
     pub(crate) listen: Listen,
     /// As configured.
     pub(crate) admin: SocketAddr,

@@ -23,7 +23,10 @@ impl Config {
             key,
             message,
         };
-        let errors: Vec<_> = mistakes(&config).into_iter().map(error).collect();
+        let mut errors: Vec<_> = mistakes(&config).into_iter().map(error).collect();
+        if let Some(list) = &config.revocations {
+            errors.extend(super::load_revocations(list, &config.issuers).err().into_iter().flatten());
+        }
         if errors.is_empty() { Ok(config) } else { Err(errors) }
     }
 }

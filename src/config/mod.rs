@@ -8,11 +8,13 @@ pub mod policy;
 pub mod profile;
 mod read;
 pub mod resource;
+pub mod revocations;
 #[cfg(test)]
 mod tests;
 pub mod watching;
 
 use std::fmt;
+use std::io::Read as _;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
@@ -29,6 +31,9 @@ pub use profile::{ClaimPath, ClaimRules};
 use read::expand::Sources;
 pub use resource::{Authority, Resource};
 pub use watching::{AuditConfig, DetectionConfig, Hours, TelemetryConfig};
+
+/// Longest file: a hundred thousand revocations fit.
+const MAX_FILE_BYTES: u64 = 16 * 1024 * 1024;
 
 /// A whole, validated configuration. Immutable; shared as `Arc`.
 #[derive(Debug)]
@@ -97,12 +102,27 @@ impl Config {
         let issuers = self.issuers.iter().filter_map(|issuer| issuer.ca.as_ref());
         let upstreams = self.routes.iter().filter_map(|route| route.upstream.ca.as_ref());
         let collector = self.telemetry.iter().filter_map(|telemetry| telemetry.ca.as_ref());
-        tls.chain(issuers).chain(upstreams).chain(collector).chain(&self.references).cloned().collect()
+        let revoked = self.revocations.iter();
+        tls.chain(issuers).chain(upstreams).chain(collector).chain(revoked).chain(&self.references).cloned().collect()
     }
 }
 
+/// The list that `[revocations]` names; every mistake at once.
+pub(crate) fn load_revocations(
+    file: &Path,
+    issuers: &[IssuerConfig],
+) -> Result<Vec<revocations::Revoked>, Vec<ConfigError>> {
+    revocations::parse(&read_text(file)?, file, issuers)
+}
+
 fn read_text(file: &Path) -> Result<String, Vec<ConfigError>> {
-    std::fs::read_to_string(file).map_err(|why| {
+    let read = std::fs::File::open(file).and_then(|file| {
+        let mut text = String::new();
+        file.take(MAX_FILE_BYTES + 1).read_to_string(&mut text)?;
+        let too_long = || std::io::Error::other("longer than 16MiB");
+        if text.len() as u64 > MAX_FILE_BYTES { Err(too_long()) } else { Ok(text) }
+    });
+    read.map_err(|why| {
         vec![ConfigError {
             file: file.to_owned(),
             line: None,

@@ -21,6 +21,8 @@ pub(crate) struct Readings<'a> {
     pub(crate) buffered_bytes: usize,
     /// Tokens that need no second look at their signature.
     pub(crate) verified_tokens: usize,
+    /// Entries in force.
+    pub(crate) revocations: usize,
     pub(crate) audit: AuditReading,
     /// The configuration in force, and attempts to replace it.
     pub(crate) config: ConfigReading,
@@ -66,6 +68,8 @@ impl Readings<'_> {
         self.register_issuers(to);
         self.config.register(to);
         self.audit.register(to);
+        let revoked = ConstGauge::new(self.revocations);
+        to.register("portcullis_revocations", "Entries of the list of revocations in force", revoked);
         let in_use = ConstGauge::new(self.buffered_bytes);
         to.register_with_unit(
             "portcullis_buffered",

@@ -128,6 +128,7 @@ impl Ops {
             ..generation.handler.witnesses.audit.as_ref().map(|audit| reading(audit.status())).unwrap_or_default()
         };
         let readings = Readings {
+            revocations: generation.handler.revocations.len(),
             audit,
             config,
             ready: Readiness::new(generation, self.draining.is_cancelled()).ready,

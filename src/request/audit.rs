@@ -16,7 +16,7 @@ use crate::trace::Trace;
 use super::body::ReplyBody;
 use super::provenance::Peer;
 use super::reject::Rejection;
-use super::relay::RelayError;
+use super::relay::{Over, RelayError};
 use super::route::Route;
 use super::witnesses::Witnesses;
 
@@ -78,7 +78,7 @@ impl From<&Operation> for Told {
 enum End {
     Whole,
     /// An event stream whose token was over.
-    Expired,
+    Over(Over),
     ClientGone,
     Broken(RelayError),
 }
@@ -199,8 +199,8 @@ impl Audit {
     }
 
     /// The stream was ended with its token.
-    pub(crate) fn expired(&mut self) {
-        self.0.end = End::Expired;
+    pub(crate) fn over(&mut self, over: Over) {
+        self.0.end = End::Over(over);
     }
 
     /// The client left before the body's end.
@@ -224,13 +224,14 @@ impl Known {
         let reason = match (&self.rejection, self.end) {
             (Some(rejection), _) => Some(rejection.reason()),
             (None, End::Whole) => None,
-            (None, End::Expired) => Some("stream.expired"),
+            (None, End::Over(Over::Expired)) => Some("stream.expired"),
+            (None, End::Over(Over::Revoked)) => Some("stream.revoked"),
             (None, End::ClientGone) => Some("stream.client_gone"),
             (None, End::Broken(error)) => Some(error.reason()),
         };
         let event = match (&self.rejection, self.end) {
             (Some(_), _) => "refused",
-            (None, End::Whole | End::Expired) => "served",
+            (None, End::Whole | End::Over(_)) => "served",
             (None, End::ClientGone | End::Broken(_)) => "broken_off",
         };
         Record {

@@ -99,8 +99,8 @@ impl Body for ReplyBody {
 impl Drop for ReplyBody {
     fn drop(&mut self) {
         let (Some(audit), Kind::Upstream(relay)) = (&mut self.audit, &self.kind) else { return };
-        if relay.is_expired() {
-            audit.expired();
+        if let Some(over) = relay.over() {
+            audit.over(over);
         } else if !relay.is_finished() || !self.rest.is_empty() {
             audit.client_gone();
         }

@@ -15,6 +15,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{Timeouts, Upstream};
+use crate::revocations::Revocations;
 use crate::trust::{self, TrustError};
 
 use super::audit::Audit;
@@ -74,6 +75,7 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) ending: &'a StreamEnds,
     pub(crate) sessions: &'a Arc<Sessions>,
     pub(crate) budget: &'a Budget,
+    pub(crate) revocations: &'a Arc<Revocations>,
 }
 
 /// When event streams are ended because the gateway stops.
@@ -201,7 +203,8 @@ pub(crate) async fn forward(
     })?;
     let is_listening = parts.method == Method::GET || permit.listens().is_some();
     let stopping = if is_listening { &around.ending.listening } else { &around.ending.answering };
-    let returning = Returning { route, permit, slot, stopping, budget: around.budget };
+    let Surroundings { budget, revocations, .. } = around;
+    let returning = Returning { route, permit, slot, stopping, budget, revocations };
     returning.answer(response, treatment).await
 }
 

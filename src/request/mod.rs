@@ -184,6 +184,7 @@ impl Handler {
             ending: &self.stream_ends,
             sessions: &self.sessions,
             budget: &budget,
+            revocations: &self.revocations,
         };
         forward::forward(&route, permit, parts, around, audit).await
     }

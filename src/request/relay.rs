@@ -66,28 +66,52 @@ pub(crate) struct Pace {
     pub(crate) total: Option<Instant>,
 }
 
+/// Why the token that opened a stream carries it no further.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Over {
+    /// Its time.
+    Expired,
+    /// The operator.
+    Revoked,
+}
+
 /// What ends an event stream cleanly before its upstream does.
-#[derive(Debug)]
 pub(crate) struct StreamEnd {
     stopping: Pin<Box<WaitForCancellationFutureOwned>>,
     token_expires: Pin<Box<Sleep>>,
-    expired: bool,
+    revoked: Pin<Box<dyn Future<Output = ()> + Send + Sync>>,
+    over: Option<Over>,
     /// What is said then.
     farewell: Option<Farewell>,
     /// It counts as open until then.
     _open: Open,
 }
 
+impl std::fmt::Debug for StreamEnd {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("StreamEnd").field("over", &self.over).finish_non_exhaustive()
+    }
+}
+
 impl StreamEnd {
-    /// When the gateway stops, or when the token that opened the stream is over (threat M23): whichever comes first.
+    /// When the gateway stops, when the token that opened the stream is over (threat M23), or when it is revoked: whichever
+    /// comes first.
     pub(crate) fn new(
         stopping: CancellationToken,
         token_expires: Instant,
+        revoked: impl Future<Output = ()> + Send + Sync + 'static,
         farewell: Option<Farewell>,
         open: Open,
     ) -> Self {
         let token_expires = Box::pin(tokio::time::sleep_until(token_expires));
-        Self { stopping: Box::pin(stopping.cancelled_owned()), token_expires, expired: false, farewell, _open: open }
+        Self {
+            stopping: Box::pin(stopping.cancelled_owned()),
+            token_expires,
+            revoked: Box::pin(revoked),
+            over: None,
+            farewell,
+            _open: open,
+        }
     }
 
     /// The body may become longer than the upstream's.
@@ -137,9 +161,9 @@ impl Relay {
         self.end.is_some()
     }
 
-    /// True when the stream was ended because its token was over.
-    pub(crate) fn is_expired(&self) -> bool {
-        self.end.as_ref().is_some_and(|end| end.expired)
+    /// Why the stream was ended with its token, if it was.
+    pub(crate) fn over(&self) -> Option<Over> {
+        self.end.as_ref().and_then(|end| end.over)
     }
 
     pub(crate) fn is_end_stream(&self) -> bool {
@@ -165,8 +189,12 @@ impl Relay {
 
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, RelayError>>> {
         if let Some(end) = &mut self.end {
-            end.expired = end.token_expires.as_mut().poll(cx).is_ready();
-            if end.expired || end.stopping.as_mut().poll(cx).is_ready() {
+            if end.revoked.as_mut().poll(cx).is_ready() {
+                end.over = Some(Over::Revoked);
+            } else if end.token_expires.as_mut().poll(cx).is_ready() {
+                end.over = Some(Over::Expired);
+            }
+            if end.over.is_some() || end.stopping.as_mut().poll(cx).is_ready() {
                 self.is_over = true;
                 return Poll::Ready(end.farewell.as_ref().and_then(Farewell::event).map(Ok));
             }

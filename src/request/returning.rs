@@ -1,5 +1,6 @@
 //! The upstream's answer on its way back: its head, and its body untouched, event by event, or read whole before the head is sent.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use http::header::{self, HeaderMap, HeaderValue};
@@ -10,6 +11,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::headers::{X_ACCEL_BUFFERING, for_client};
+use crate::revocations::Revocations;
 use crate::token::Identity;
 
 use super::authorize::Permit;
@@ -35,6 +37,8 @@ pub(crate) struct Returning<'a> {
     /// Ends an event stream when the gateway stops.
     pub(crate) stopping: &'a CancellationToken,
     pub(crate) budget: &'a Budget,
+    /// Ends an event stream of the revoked.
+    pub(crate) revocations: &'a Arc<Revocations>,
 }
 
 impl Returning<'_> {
@@ -76,7 +80,9 @@ impl Returning<'_> {
     fn stream_end(&self, headers: &HeaderMap) -> StreamEnd {
         let expires = Instant::now() + time_left(self.permit.identity());
         let listens = self.permit.listens().filter(|_| !is_coded(headers));
-        StreamEnd::new(self.stopping.clone(), expires, listens.map(Farewell::new), self.route.series.event_stream())
+        let revoked = Arc::clone(self.revocations).revoked(Arc::clone(self.permit.identity()));
+        let farewell = listens.map(Farewell::new);
+        StreamEnd::new(self.stopping.clone(), expires, revoked, farewell, self.route.series.event_stream())
     }
 
     async fn whole(

@@ -80,6 +80,11 @@ impl Routes {
         Ok(Self { routes: routes.collect::<Result<_, _>>()?, issuers })
     }
 
+    /// Whose tokens they take.
+    pub(crate) fn issuers(&self) -> &[IssuerConfig] {
+        &self.issuers
+    }
+
     /// All of them.
     pub(crate) fn all(&self) -> &[Arc<Route>] {
         &self.routes

@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use tokio_util::task::TaskTracker;
 
 use crate::audit::AuditLog;
-use crate::config::Config;
+use crate::config::{Config, ConfigError};
 use crate::detection::Detection;
 use crate::live::Generation;
 use crate::metrics::Metrics;
@@ -19,7 +19,7 @@ use crate::request::log::RequestLog;
 use crate::request::route::Routes;
 use crate::request::session::Sessions;
 use crate::request::witnesses::Witnesses;
-use crate::revocations::Revocations;
+use crate::revocations::{self, Loaded, Revocations};
 use crate::telemetry::Exporter;
 use crate::tls::ServerTls;
 
@@ -32,6 +32,7 @@ pub(super) struct Lasting {
     pub(super) stream_ends: StreamEnds,
     pub(super) tasks: TaskTracker,
     pub(super) log: Arc<RequestLog>,
+    pub(super) revocations: Arc<Revocations>,
 }
 
 /// Builds it. What has the same settings as in `before` is taken over with all that it knows; nothing is started, and on a
@@ -49,7 +50,6 @@ pub(super) fn build(config: Config, before: Option<&Generation>, lasting: &Lasti
     };
     let limits = &config.listen.limits;
     let witnesses = witnesses(&config, before, lasting)?;
-    let revocations = Revocations::load(config.revocations.as_deref()).map_err(unusable)?;
     let handler = Handler {
         sessions: sessions.map_err(unusable)?,
         budgets: old.map_or_else(|| Arc::new(Budgets::new(limits)), |old| Budgets::like(&old.budgets, limits)),
@@ -62,13 +62,14 @@ pub(super) fn build(config: Config, before: Option<&Generation>, lasting: &Lasti
         unrouted: lasting.metrics.route(None),
         metrics: Arc::clone(&lasting.metrics),
         witnesses: Arc::new(witnesses),
-        revocations: Arc::new(revocations),
+        revocations: Arc::clone(&lasting.revocations),
         tasks: lasting.tasks.clone(),
     };
     Ok(Generation {
         number: before.map_or(1, |before| before.number + 1),
         since: SystemTime::now(),
         digest: config.digest,
+        revocations: config.revocations,
         listen: config.listen,
         admin: config.admin,
         tls,
@@ -116,4 +117,10 @@ fn unusable(error: impl std::fmt::Display) -> StartError {
 /// The configured addresses: what decides whether a listener stays.
 pub(super) fn addresses(generation: &Generation) -> [SocketAddr; 2] {
     [generation.listen.address, generation.admin]
+}
+
+/// The list of what is revoked, as the configuration names it.
+pub(super) fn load(config: &Config) -> Result<Loaded, StartError> {
+    let text = |mistakes: Vec<ConfigError>| mistakes.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
+    revocations::load(config.revocations.as_deref(), &config.issuers).map_err(|mistakes| unusable(text(mistakes)))
 }

@@ -17,7 +17,9 @@ use crate::metrics::Metrics;
 use crate::request::forward::StreamEnds;
 use crate::request::log::RequestLog;
 
-use build::{Lasting, addresses, build};
+use crate::revocations::Revocations;
+
+use build::{Lasting, addresses, build, load};
 use fronts::Fronts;
 pub use reload::Followed;
 
@@ -84,8 +86,16 @@ impl Gateway {
     pub async fn start(config: Config, listeners: Listeners) -> Result<Self, StartError> {
         let (metrics, tasks) = (Arc::new(Metrics::new()), TaskTracker::new());
         let log = Arc::new(RequestLog::new(config.log.every_refusal));
-        let lasting = Lasting { metrics, tasks, stream_ends: StreamEnds::default(), log };
+        let lasting = Lasting {
+            metrics,
+            tasks,
+            stream_ends: StreamEnds::default(),
+            log,
+            revocations: Arc::new(Revocations::new()),
+        };
+        let revoked = load(&config)?;
         let generation = build(config, None, &lasting)?;
+        lasting.revocations.replace(revoked);
         let addresses = addresses(&generation);
         let live = Arc::new(Live::new(generation));
         let fronts = Fronts::new(Arc::clone(&live), lasting.clone());

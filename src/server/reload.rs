@@ -9,8 +9,9 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
 use crate::config::{Config, ConfigError};
 use crate::reload::watch::{Contents, Watch};
+use crate::revocations;
 
-use super::build::{addresses, build};
+use super::build::{addresses, build, load};
 use super::{Gateway, Running};
 
 /// How often the log is reminded of a certificate that ends soon.
@@ -121,14 +122,19 @@ impl Running {
             tracing::error!(event = "config.rejected", detail = mistake, "the old configuration stays in force");
         }
         self.live.refused(SystemTime::now(), &mistakes);
+        self.revoke().await;
         false
     }
 
     async fn replace(&self, config: Config) -> Result<(), String> {
         let (before, lasting) = (self.live.current(), self.lasting.clone());
         let old = Arc::clone(&before);
-        let built = tokio::task::spawn_blocking(move || build(config, Some(&old), &lasting)).await;
-        let next = built.map_err(|why| why.to_string())?.map_err(|why| why.to_string())?;
+        let built = tokio::task::spawn_blocking(move || {
+            let revoked = load(&config)?;
+            build(config, Some(&old), &lasting).map(|next| (next, revoked))
+        });
+        let built = built.await;
+        let (next, revoked) = built.map_err(|why| why.to_string())?.map_err(|why| why.to_string())?;
         let addresses = addresses(&next);
         let sockets = self.fronts.bind(addresses).await.map_err(|why| why.to_string())?;
         let (number, digest) = (next.number, next.digest.clone());
@@ -138,6 +144,7 @@ impl Running {
         };
         // Nothing can be refused from here on.
         self.live.replace(next);
+        self.lasting.revocations.replace(revoked);
         self.begin(&self.live.current(), Some(&before));
         self.fronts.open(sockets, addresses).map_err(|why| why.to_string())?;
         if !same_tls {
@@ -145,6 +152,18 @@ impl Running {
         }
         tracing::info!(event = "config.reloaded", config = digest, generation = number);
         Ok(())
+    }
+
+    /// What is revoked counts at once, whatever else is wrong.
+    async fn revoke(&self) {
+        let current = self.live.current();
+        let loaded = tokio::task::spawn_blocking(move || {
+            revocations::load(current.revocations.as_deref(), current.handler.routes.issuers())
+        });
+        // Its mistakes are among those of the configuration.
+        if let Ok(Ok(list)) = loaded.await {
+            self.lasting.revocations.replace(list);
+        }
     }
 
     fn remind(&self) {

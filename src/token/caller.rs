@@ -59,6 +59,11 @@ impl Caller {
         self.claims.token_id.as_deref()
     }
 
+    /// `iat`: whole seconds since 1970, rounded down.
+    pub fn issued_at(&self) -> Option<u64> {
+        self.claims.issued_at
+    }
+
     /// A further claim that the route injects (strings as they are, numbers and booleans as JSON, string arrays space-joined).
     pub fn claim(&self, path: &ClaimPath) -> Option<&str> {
         self.claims.injected.iter().find(|(name, _)| name == path).map(|(_, value)| value.as_str())

@@ -25,6 +25,8 @@ pub(super) struct Claims {
     pub(super) kind: Kind,
     pub(super) scopes: Vec<Scope>,
     pub(super) token_id: Option<Box<str>>,
+    /// Seconds since 1970.
+    pub(super) issued_at: Option<u64>,
     pub(super) injected: Vec<(ClaimPath, String)>,
     pub(super) facts: Vec<(ClaimPath, Vec<String>)>,
 }
@@ -41,6 +43,7 @@ impl Claims {
             client,
             scopes: scopes(payload, &rules.claims)?,
             token_id: token_id(payload, rules)?,
+            issued_at: super::times::issued_at(payload),
             injected: injected(payload, &expect.claims)?,
             facts: expect
                 .facts

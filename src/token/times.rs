@@ -56,3 +56,8 @@ fn seconds(value: &Value) -> Option<Seconds> {
     let number = value.as_f64().filter(|number| number.is_finite() && !number.is_sign_negative())?;
     Some(Seconds { floor: number.floor() as u64, ceil: number.ceil() as u64 })
 }
+
+/// `iat` of a payload that [`check`] found good.
+pub(super) fn issued_at(payload: &Map<String, Value>) -> Option<u64> {
+    payload.get("iat").and_then(seconds).map(|iat| iat.floor)
+}

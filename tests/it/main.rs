@@ -47,6 +47,7 @@ mod operations;
 mod paths;
 mod reload;
 mod reload_process;
+mod revocations;
 mod routing;
 mod sessions;
 mod signatures;

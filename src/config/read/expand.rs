@@ -20,6 +20,11 @@ pub(crate) struct Sources<'a> {
 }
 
 impl Sources<'static> {
+    /// References lead nowhere.
+    pub(crate) fn none() -> Self {
+        Self { env: &|_| Err(VarError::NotPresent), file: &|_| Err(io::ErrorKind::NotFound.into()) }
+    }
+
     /// This process's environment and file system.
     pub(crate) fn process() -> Self {
         Self { env: &read_env, file: &read_file }

@@ -199,6 +199,7 @@ fn merged(base: &str, changes: &str) -> String {
 fn write_files() -> TempDir {
     let files = TempDir::new().unwrap();
     let ours = pki();
+    std::fs::write(files.path().join("revoked.toml"), "").unwrap();
     for (name, text) in
         [("tls.crt", &ours.certificate), ("tls.key", &ours.key), ("ca.pem", &ours.ca), ("foreign.pem", &foreign().ca)]
     {
