@@ -50,6 +50,8 @@ pub mod config;
 
 pub mod names;
 
+mod network;
+
 mod ops;
 
 pub mod telemetry;

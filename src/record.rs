@@ -39,6 +39,10 @@ pub(crate) struct Record<'a> {
     pub(crate) rule: Option<usize>,
     /// All scopes that a step-up challenge asked for, space-separated.
     pub(crate) scopes_asked: Option<&'a str>,
+    /// A good token of one caller, and another one's session.
+    pub(crate) is_foreign_session: bool,
+    /// Outside the hours in which the route is expected to be used.
+    pub(crate) is_off_hours: bool,
     /// `None`: the client left before the answer began.
     pub(crate) status: Option<StatusCode>,
     pub(crate) is_event_stream: bool,

@@ -3,10 +3,11 @@
 use std::fmt;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use http::{HeaderName, HeaderValue};
 use ipnet::IpNet;
+use jiff::Timestamp;
 use url::Url;
 
 /// A text that no output holds.
@@ -108,9 +109,9 @@ pub struct DetectionConfig {
     pub window: Duration,
     /// Failed authentications from one address (IPv6: one /64).
     pub failures_per_address: NonZeroU32,
-    /// Refusals of one verified client: wrong tenant, foreign session, denied by a rule.
+    /// Refusals of one verified client: foreign session, denied by a rule.
     pub failures_per_client: NonZeroU32,
-    /// Another tenant's resource, by one caller.
+    /// Good tokens of another tenant, from one address (IPv6: one /64).
     pub foreign_tenants: NonZeroU32,
     /// Another principal's session, by one caller.
     pub foreign_sessions: NonZeroU32,
@@ -146,4 +147,59 @@ pub struct Hours {
     pub to: u16,
     /// Whose clock.
     pub timezone: jiff::tz::TimeZone,
+}
+
+impl Hours {
+    /// True when this moment is within them. A night that began on one of the days belongs to that day.
+    pub fn hold(&self, at: SystemTime) -> bool {
+        let Ok(at) = Timestamp::try_from(at) else { return false };
+        let at = at.to_zoned(self.timezone.clone());
+        let minute = u16::try_from(i32::from(at.hour()) * 60 + i32::from(at.minute())).unwrap_or_default();
+        let today = usize::try_from(at.weekday().to_monday_zero_offset()).unwrap_or_default();
+        let is_on = |day: usize| self.days.get(day % self.days.len()).copied().unwrap_or_default();
+        if self.from < self.to {
+            return is_on(today) && (self.from..self.to).contains(&minute);
+        }
+        (is_on(today) && minute >= self.from) || (is_on(today + self.days.len() - 1) && minute < self.to)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hours_follow_the_clock_of_their_place() {
+        let hours = |days: [bool; 7], from: u16, to: u16| Hours {
+            days,
+            from: from * 60,
+            to: to * 60,
+            timezone: jiff::tz::TimeZone::get("Europe/Berlin").unwrap(),
+        };
+        let hold = |hours: &Hours, at: &str| hours.hold(at.parse::<Timestamp>().unwrap().into());
+        let work = hours([true, true, true, true, true, false, false], 7, 19);
+        // 2026-11-23 is a Monday; Berlin is an hour ahead in winter and two in summer.
+        for (at, wanted) in [
+            ("2026-11-23T06:00:00Z", true),
+            ("2026-11-23T05:59:59Z", false),
+            ("2026-11-23T17:59:59Z", true),
+            ("2026-11-23T18:00:00Z", false),
+            ("2026-11-22T12:00:00Z", false),
+            ("2026-06-22T05:00:00Z", true),
+            ("2026-06-22T17:00:00Z", false),
+        ] {
+            assert_eq!(hold(&work, at), wanted, "{at}");
+        }
+        let friday_night = hours([false, false, false, false, true, false, false], 22, 6);
+        for (at, wanted) in [
+            ("2026-11-27T21:00:00Z", true),
+            ("2026-11-28T04:59:00Z", true),
+            ("2026-11-28T05:00:00Z", false),
+            ("2026-11-28T21:30:00Z", false),
+            ("2026-11-27T04:00:00Z", false),
+        ] {
+            assert_eq!(hold(&friday_night, at), wanted, "{at}");
+        }
+        assert!(hold(&hours([true; 7], 0, 24), "2026-11-22T22:59:00Z"));
+    }
 }

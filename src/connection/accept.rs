@@ -8,8 +8,8 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::config::Limits;
+use crate::network::network_of;
 use crate::request::counted::{Counted, Place};
-use crate::request::provenance::network_of;
 
 use super::Connections;
 

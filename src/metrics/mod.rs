@@ -4,6 +4,7 @@
 //! values are names of the configuration, words of the gateway's own, and statuses that HTTP knows.
 
 mod audit;
+mod detection;
 mod labels;
 mod methods;
 mod process;
@@ -23,6 +24,7 @@ use prometheus_client::registry::{Registry, Unit};
 use crate::names::RouteName;
 
 pub(crate) use audit::AuditReading;
+pub(crate) use detection::DetectionReading;
 pub(crate) use labels::Decision;
 use labels::{OperationLabels, ReasonLabel, RequestLabels, RouteLabel};
 use process::Process;

@@ -10,6 +10,7 @@ use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::registry::{Registry, Unit};
 
 use super::audit::AuditReading;
+use super::detection::DetectionReading;
 
 /// The state of the gateway at the moment.
 #[derive(Debug)]
@@ -24,6 +25,7 @@ pub(crate) struct Readings<'a> {
     /// Entries in force.
     pub(crate) revocations: usize,
     pub(crate) audit: AuditReading,
+    pub(crate) detection: DetectionReading,
     /// The configuration in force, and attempts to replace it.
     pub(crate) config: ConfigReading,
     /// When the first certificate of the public listener's chain ends, in seconds since 1970; `None` without TLS.
@@ -68,6 +70,7 @@ impl Readings<'_> {
         self.register_issuers(to);
         self.config.register(to);
         self.audit.register(to);
+        self.detection.register(to);
         let revoked = ConstGauge::new(self.revocations);
         to.register("portcullis_revocations", "Entries of the list of revocations in force", revoked);
         let in_use = ConstGauge::new(self.buffered_bytes);

@@ -4,7 +4,7 @@ mod readiness;
 
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::header::{self, HeaderValue};
@@ -21,8 +21,9 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::audit;
+use crate::detection::Detection;
 use crate::live::{Generation, Live};
-use crate::metrics::{AuditReading, CONTENT_TYPE, ConfigReading, IssuerReading, Readings};
+use crate::metrics::{AuditReading, CONTENT_TYPE, ConfigReading, DetectionReading, IssuerReading, Readings};
 
 use crate::telemetry::lost_lines;
 use readiness::Readiness;
@@ -130,6 +131,7 @@ impl Ops {
         let readings = Readings {
             revocations: generation.handler.revocations.len(),
             audit,
+            detection: suspicious(&generation.handler.witnesses.detection),
             config,
             ready: Readiness::new(generation, self.draining.is_cancelled()).ready,
             issuers: issuers.collect(),
@@ -142,6 +144,11 @@ impl Ops {
             Err(_) => json(StatusCode::INTERNAL_SERVER_ERROR, &serde_json::json!({ "error": "internal_error" })),
         }
     }
+}
+
+fn suspicious(detection: &Detection) -> DetectionReading {
+    let suspicious = detection.totals().map(|(pattern, count)| (pattern.reason(), count)).collect();
+    DetectionReading { suspicious, blocked: detection.blocked(Instant::now()) }
 }
 
 fn reading(status: audit::Status) -> AuditReading {

@@ -48,6 +48,8 @@ struct Known {
     rule: Option<usize>,
     rejection: Option<Rejection>,
     detail: Option<String>,
+    is_foreign_session: bool,
+    is_off_hours: bool,
     status: Option<StatusCode>,
     /// Until the request went upstream.
     gateway: Option<Duration>,
@@ -115,6 +117,8 @@ impl Audit {
             rule: None,
             rejection: None,
             detail: None,
+            is_foreign_session: false,
+            is_off_hours: false,
             status: None,
             gateway: None,
             upstream: None,
@@ -140,6 +144,7 @@ impl Audit {
         self.0.route = Some(route.config.name.clone());
         self.0.series = Arc::clone(&route.series);
         self.0.client_address = Some(client);
+        self.0.is_off_hours = route.config.hours.as_ref().is_some_and(|hours| !hours.hold(self.0.began));
     }
 
     /// Who it is.
@@ -161,6 +166,11 @@ impl Audit {
     /// What the operator should know beyond the reason; no secret, no text of the client.
     pub(crate) fn detail(&mut self, detail: impl std::fmt::Display) {
         self.0.detail = Some(clip(&detail.to_string()).to_owned());
+    }
+
+    /// The session is another caller's.
+    pub(crate) fn foreign_session(&mut self) {
+        self.0.is_foreign_session = true;
     }
 
     /// It goes upstream.
@@ -252,6 +262,8 @@ impl Known {
             mcp_name: self.asked.as_ref().and_then(|asked| asked.name.as_deref()),
             rule: self.rule,
             scopes_asked: self.rejection.as_ref().and_then(Rejection::scopes_asked),
+            is_foreign_session: self.is_foreign_session,
+            is_off_hours: self.is_off_hours,
             status: self.status,
             is_event_stream: self.is_event_stream,
             received_bytes: self.received,

@@ -7,7 +7,7 @@ use std::time::Duration;
 use quick_cache::sync::{Cache, EntryAction, EntryResult};
 use tokio::time::Instant;
 
-use super::provenance::network_of;
+use crate::network::network_of;
 
 /// Networks that are remembered; over it the longest idle ones are forgotten.
 const MAX_NETWORKS: usize = 100_000;

@@ -12,7 +12,7 @@ use crate::names::{ClientId, TenantId};
 use crate::record::Record;
 
 use super::audit::clip;
-use super::provenance::network_of;
+use crate::network::network_of;
 
 /// The first refusal of a kind is written at once, those after it together once this is over (threats: once a second).
 const PAUSE: Duration = Duration::from_secs(1);

@@ -1,6 +1,6 @@
 //! Where a request comes from: the peer, or the client that a trusted proxy names.
 
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 
 use http::{HeaderMap, HeaderName, header};
 use ipnet::IpNet;
@@ -30,14 +30,6 @@ pub(crate) struct Provenance {
     pub(crate) hops: Vec<IpAddr>,
     /// `https` when the client used TLS with us or with a trusted proxy.
     pub(crate) secure: bool,
-}
-
-/// What counts as one address: an IPv4 address, or an IPv6 /64, which is what one customer gets.
-pub(crate) fn network_of(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V4(address) => address.into(),
-        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
-    }
 }
 
 /// Believes `Forwarded` and `X-Forwarded-*` only of trusted peers, and of them only the part that trusted hops wrote.

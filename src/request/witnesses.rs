@@ -2,13 +2,16 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::{Instant, SystemTime};
 
-use crate::audit::{AuditLog, Subjects};
-use crate::detection::Detection;
+use crate::audit::{AuditLog, Event, Subjects};
+use crate::detection::{Detection, Suspicion};
+use crate::names::ClientId;
 use crate::record::Record;
 use crate::telemetry::Exporter;
 use crate::token::Caller;
 
+use super::audit::clip;
 use super::log::RequestLog;
 use super::reject::Rejection;
 
@@ -27,23 +30,42 @@ impl Witnesses {
         if self.audit.as_ref().is_some_and(|audit| audit.refuses()) {
             return Err(Rejection::Unrecorded);
         }
-        let blocked = self.detection.blocks_address(address);
+        let blocked = self.detection.blocks_address(address, Instant::now());
         blocked.map_or(Ok(()), |retry_after| Err(Rejection::Blocked { client: false, retry_after }))
+    }
+
+    fn suspects(&self, suspicion: &Suspicion<'_>) {
+        let Suspicion { pattern, address, caller, route, count, blocked } = suspicion;
+        tracing::warn!(
+            event = "suspicious",
+            reason = pattern.reason(),
+            client_address = %address,
+            iss = caller.map(|caller| caller.issuer().as_str()),
+            client_id = caller.and_then(Caller::client).map(ClientId::as_str).map(clip),
+            route,
+            count,
+            blocked_s = blocked.map(|time| time.as_secs()),
+        );
+        if let Some(audit) = &self.audit {
+            let (at, reason, address) = (SystemTime::now(), Some(pattern.reason()), Some(*address));
+            let (caller, route, count) = (*caller, *route, Some(*count));
+            audit.event(&Event { at, word: "suspicious", reason, address, caller, route, count });
+        }
     }
 
     /// Whether this verified caller may go on.
     pub(crate) fn hear_caller(&self, caller: &Caller) -> Result<(), Rejection> {
-        let blocked = self.detection.blocks_client(caller);
+        let blocked = self.detection.blocks_client(caller, Instant::now());
         blocked.map_or(Ok(()), |retry_after| Err(Rejection::Blocked { client: true, retry_after }))
     }
 
     /// One request has ended.
     pub(crate) fn ended(&self, record: &Record<'_>) {
         self.log.write(record, self.audit.as_ref().map_or(&Subjects::Clear, |audit| audit.subjects()));
-        self.detection.ended(record);
         if let Some(audit) = &self.audit {
             audit.ended(record);
         }
+        self.detection.ended(record, Instant::now(), |suspicion| self.suspects(suspicion));
         if let Some(exporter) = &self.exporter {
             exporter.ended(record);
         }

@@ -20,7 +20,7 @@ const ROWS: &[&[&str]] = &[
     &["mcp", "token", "keys", "oauth", "headers"],
     &["trust"],
     &["config"],
-    &["names"],
+    &["names", "network"],
 ];
 
 /// Arrows inside one row: who imports, what.

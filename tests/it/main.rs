@@ -24,6 +24,7 @@ mod cli;
 mod config;
 mod cors;
 mod credentials;
+mod detection;
 mod docs;
 mod endpoints;
 mod eras;

@@ -106,6 +106,9 @@ impl Sessions {
         };
         claimed.map_err(|why| {
             audit.detail(why);
+            if why == NotOpened::Foreign {
+                audit.foreign_session();
+            }
             Rejection::Session
         })
     }
