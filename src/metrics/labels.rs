@@ -66,6 +66,10 @@ impl RouteLabel {
         Self { route: Name(route.cloned()) }
     }
 
+    pub(super) fn name(&self) -> Option<&RouteName> {
+        self.route.0.as_ref()
+    }
+
     pub(super) fn request(
         &self,
         era: Option<Era>,

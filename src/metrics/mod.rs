@@ -7,11 +7,14 @@ mod audit;
 mod detection;
 mod labels;
 mod methods;
+mod plain;
 mod process;
 mod readings;
+mod recent;
 mod series;
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use prometheus_client::encoding::text;
 use prometheus_client::metrics::counter::Counter;
@@ -27,8 +30,10 @@ pub(crate) use audit::AuditReading;
 pub(crate) use detection::DetectionReading;
 pub(crate) use labels::Decision;
 use labels::{OperationLabels, ReasonLabel, RequestLabels, RouteLabel};
+pub(crate) use plain::{PLAIN_TYPE, plain};
 use process::Process;
 pub(crate) use readings::{ConfigReading, IssuerReading, Readings};
+use recent::Recent;
 pub(crate) use series::{Ended, Open, RouteSeries};
 
 /// What [`Metrics::encode`] gives: `OpenMetrics` 1.0.
@@ -60,6 +65,8 @@ pub(crate) struct Metrics {
     connections: Gauge,
     connections_refused: Family<ReasonLabel, Counter>,
     process: Process,
+    started: Instant,
+    recent: Arc<Recent>,
 }
 
 impl Metrics {
@@ -78,12 +85,29 @@ impl Metrics {
             connections: Gauge::default(),
             connections_refused: Family::default(),
             process: Process::started_now(),
+            started: Instant::now(),
+            recent: Arc::new(Recent::new(Instant::now())),
         }
     }
 
     /// The series of one route, there from the start; `None`: of what is addressed to no route.
     pub(crate) fn route(&self, name: Option<&RouteName>) -> Arc<RouteSeries> {
         Arc::new(RouteSeries::new(self, RouteLabel::of(name)))
+    }
+
+    /// Refusals of the last hour.
+    pub(crate) fn recent(&self) -> &Recent {
+        &self.recent
+    }
+
+    /// Since the start.
+    pub(crate) fn uptime(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.started)
+    }
+
+    /// How many connections are open.
+    pub(crate) fn open_connections(&self) -> u64 {
+        u64::try_from(self.connections.get()).unwrap_or(0)
     }
 
     /// One more connection is open, until the value is dropped.

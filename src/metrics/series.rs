@@ -1,6 +1,7 @@
 //! The series of one route, made once: a request looks up no more than how it ended.
 
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use http::StatusCode;
 use prometheus_client::metrics::counter::Counter;
@@ -12,6 +13,7 @@ use crate::mcp::Era;
 
 use super::Metrics;
 use super::labels::{Decision, OperationLabels, RequestLabels, RouteLabel};
+use super::recent::Recent;
 
 /// See the module.
 #[derive(Debug)]
@@ -26,6 +28,7 @@ pub(crate) struct RouteSeries {
     response_bytes: Counter,
     streams: Gauge,
     under_way: Gauge,
+    recent: Arc<Recent>,
 }
 
 /// How a request ended: what its record in the log says.
@@ -62,6 +65,7 @@ impl RouteSeries {
             response_bytes: of.response_bytes.get_or_create_owned(&label),
             streams: of.streams.get_or_create_owned(&label),
             under_way: of.under_way.clone(),
+            recent: Arc::clone(&of.recent),
             label,
         }
     }
@@ -74,6 +78,11 @@ impl RouteSeries {
     /// An event stream is open until the value is dropped.
     pub(crate) fn event_stream(&self) -> Open {
         Open::one_more(&self.streams)
+    }
+
+    /// How many event streams are open.
+    pub(crate) fn event_streams(&self) -> i64 {
+        self.streams.get()
     }
 
     /// Bytes of a response body go out.
@@ -90,6 +99,9 @@ impl RouteSeries {
     pub(crate) fn ended(&self, ended: &Ended) {
         let labels = self.label.request(ended.era, ended.status, ended.outcome, ended.reason);
         self.requests.get_or_create(&labels).inc();
+        if ended.outcome == "refused" {
+            self.recent.refused(self.label.name(), ended.reason, Instant::now());
+        }
         let whole = if ended.is_event_stream { &self.stream_time } else { &self.request_time };
         whole.observe(ended.time.as_secs_f64());
         for (histogram, time) in [(&self.gateway_time, ended.gateway), (&self.upstream_time, ended.upstream)] {

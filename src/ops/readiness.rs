@@ -9,35 +9,35 @@ use crate::live::Generation;
 #[derive(Serialize)]
 pub(super) struct Readiness<'a> {
     pub(super) ready: bool,
-    draining: bool,
-    issuers: Vec<Issuer<'a>>,
-    routes: Vec<Route<'a>>,
+    pub(super) draining: bool,
+    pub(super) issuers: Vec<Issuer<'a>>,
+    pub(super) routes: Vec<Route<'a>>,
 }
 
 #[derive(Serialize)]
-struct Issuer<'a> {
-    name: &'a str,
-    ready: bool,
+pub(super) struct Issuer<'a> {
+    pub(super) name: &'a str,
+    pub(super) ready: bool,
     /// Why it is not.
     #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<&'static str>,
-    keys: usize,
-    key_age_seconds: Option<u64>,
+    pub(super) reason: Option<&'static str>,
+    pub(super) keys: usize,
+    pub(super) key_age_seconds: Option<u64>,
     /// Why the last fetch failed; tokens may be judged all the same.
     #[serde(skip_serializing_if = "Option::is_none")]
-    last_error: Option<&'static str>,
+    pub(super) last_error: Option<&'static str>,
 }
 
 #[derive(Serialize)]
-struct Route<'a> {
-    name: &'a str,
+pub(super) struct Route<'a> {
+    pub(super) name: &'a str,
     ready: bool,
     /// What tokens of those issuers are refused with.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'static str>,
     /// Those that are not ready.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    waits_for: Vec<&'a str>,
+    pub(super) waits_for: Vec<&'a str>,
 }
 
 impl<'a> Readiness<'a> {

@@ -29,6 +29,8 @@ mod upload;
 mod verified;
 pub(crate) mod witnesses;
 
+pub(crate) use verified::MAX_TOKENS;
+
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 

@@ -13,7 +13,7 @@ use crate::names::TenantId;
 use crate::token::Identity;
 
 /// Over it the least used ones are forgotten, and verified again when they come back.
-const MAX_TOKENS: usize = 20_000;
+pub(crate) const MAX_TOKENS: usize = 20_000;
 
 /// The identities of verified tokens. What is found here must still be held against the clock and the issuer's keys.
 pub(crate) struct VerifiedTokens {

@@ -52,6 +52,7 @@ mod revocations;
 mod routing;
 mod sessions;
 mod signatures;
+mod status;
 mod streaming;
 mod tenants;
 mod timeouts;
