@@ -7,7 +7,7 @@ use std::time::SystemTime;
 
 use arc_swap::ArcSwap;
 
-use crate::config::{AuditConfig, DetectionConfig, Listen, TelemetryConfig};
+use crate::config::{AuditConfig, DetectionConfig, Listen, Log, TelemetryConfig};
 use crate::keys::KeyStore;
 use crate::names::RouteName;
 use crate::request::Handler;
@@ -34,6 +34,7 @@ pub(crate) struct Generation {
     pub(crate) issuers: Vec<(String, Arc<KeyStore>)>,
     /// Each route's name, and whose tokens it takes, as indices into `issuers`.
     pub(crate) routes: Vec<(RouteName, Vec<usize>)>,
+    pub(crate) log: Log,
     /// What the witnesses were made of.
     pub(crate) watching: (Option<AuditConfig>, Option<TelemetryConfig>, DetectionConfig),
 }

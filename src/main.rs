@@ -57,10 +57,11 @@ fn run(file: &Path) -> Result<String, Failure> {
     let ended = runtime.block_on(async {
         // Before the first socket: a signal that comes early must not kill half a start.
         let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        let hangup = signal(SignalKind::hangup())?;
         let mut stop = async || tokio::select! { _ = terminate.recv() => (), _ = interrupt.recv() => () };
         let listeners = Listeners::bind(&config).await?;
         let gateway = Gateway::start(config, listeners).await?;
-        gateway.follow(files)?;
+        gateway.follow(files, hangup);
         stop().await;
         tokio::select! {
             all_ended = gateway.shut_down() => all_ended.then(String::new).ok_or_else(cut_off),

@@ -14,7 +14,7 @@ const SAMPLED: u8 = 1;
 /// The trace that one request belongs to, and the gateway's own span in it.
 #[derive(Debug, Clone)]
 pub(crate) struct Trace {
-    trace_id: u128,
+    id: u128,
     /// The client's span; `None`: the trace begins here.
     parent_id: Option<u64>,
     span_id: u64,
@@ -32,20 +32,20 @@ impl Trace {
             _ => None,
         };
         let Some((trace_id, parent_id, flags)) = known else {
-            return Self { trace_id: fastrand::u128(1..), parent_id: None, span_id, flags: 0, state: None };
+            return Self { id: fastrand::u128(1..), parent_id: None, span_id, flags: 0, state: None };
         };
         let mut states = headers.get_all(&TRACESTATE).iter();
         let state = match (states.next(), states.next()) {
             (Some(state), None) if state.len() <= MAX_STATE_BYTES => Some(state.clone()),
             _ => None,
         };
-        Self { trace_id, parent_id: Some(parent_id), span_id, flags, state }
+        Self { id: trace_id, parent_id: Some(parent_id), span_id, flags, state }
     }
 
     /// Says to the upstream what trace it is part of; replaces whatever the client sent.
     pub(crate) fn write(&self, headers: &mut HeaderMap) {
         headers.remove(&TRACESTATE);
-        let (trace_id, span_id, flags) = (self.trace_id, self.span_id, self.flags);
+        let (trace_id, span_id, flags) = (self.id, self.span_id, self.flags);
         headers.insert(TRACEPARENT, from_ascii(format!("00-{trace_id:032x}-{span_id:016x}-{flags:02x}")));
         if let Some(state) = &self.state {
             headers.insert(TRACESTATE, state.clone());
@@ -54,7 +54,7 @@ impl Trace {
 
     /// Of the whole trace.
     pub(crate) fn trace_id(&self) -> u128 {
-        self.trace_id
+        self.id
     }
 
     /// The client's span.

@@ -59,6 +59,25 @@ pub(crate) struct Status {
 }
 
 impl AuditLog {
+    /// Goes on with the thread and the sink of the old one where they are the same; else opens another one. A chain has one
+    /// writer: so the kind of chain of a file in use cannot change.
+    pub(crate) fn like(old: Option<(&AuditConfig, &Arc<Self>)>, config: &AuditConfig) -> Result<Self, OpenError> {
+        let Some((before, log)) = old.filter(|(before, _)| before.sink == config.sink) else {
+            return Self::open(config);
+        };
+        if before.chain != config.chain {
+            let why = "the chain of a stream in use changes with another file, or with the next start";
+            return Err(OpenError { sink: Sink::name(&config.sink), source: std::io::Error::other(why) });
+        }
+        Ok(Self {
+            queue: log.queue.clone(),
+            state: Arc::clone(&log.state),
+            subjects: Subjects::new(&config.subjects),
+            on_failure: config.on_failure,
+            most_waiting: log.most_waiting,
+        })
+    }
+
     /// Opens the sink and starts the thread that writes to it.
     pub(crate) fn open(config: &AuditConfig) -> Result<Self, OpenError> {
         let failed = |source| OpenError { sink: Sink::name(&config.sink), source };

@@ -85,7 +85,7 @@ proptest! {
             lines.push(line);
             before = chain;
         }
-        let text = |lines: &[String]| lines.iter().map(|line| format!("{line}\n")).collect::<String>();
+        let text = |lines: &[String]| lines.join("\n") + "\n";
         let key = Some("0123456789abcdef");
         prop_assert_eq!(verify(&text(&lines), key).unwrap().unwrap().last, 7);
 

@@ -83,9 +83,9 @@ impl Writer {
             self.write_all();
             self.state.waiting.fetch_sub(lines, Ordering::Relaxed);
             self.state.written.fetch_add(lines as u64, Ordering::Relaxed);
-            // Whoever asked may have left.
             for told in tell {
-                drop(told.send(()));
+                // Whoever asked may have given up.
+                told.send(()).unwrap_or_default();
             }
             self.look_at_flags();
             self.write_all();
@@ -125,7 +125,7 @@ impl Writer {
                 Ok(0) => self.failed(&io::ErrorKind::WriteZero.into()),
                 Ok(written) => {
                     let gone = self.pending.drain(..written.min(self.pending.len()));
-                    self.is_mid_line = gone.last() != Some(b'\n');
+                    self.is_mid_line = gone.as_slice().last() != Some(&b'\n');
                     if self.state.failing.swap(false, Ordering::Relaxed) {
                         self.told = None;
                         tracing::info!(event = "audit.recovered", "the audit stream takes records again");

@@ -82,15 +82,17 @@ impl Config {
 
     /// Validates a text; `file` is only for messages and for relative paths in it.
     pub fn parse(text: &str, file: &Path) -> Result<Self, Vec<ConfigError>> {
-        let read = std::cell::RefCell::new(Vec::new());
-        let noting = |path: &Path| {
-            read.borrow_mut().push(path.to_owned());
-            read::expand::read_file(path)
-        };
-        let sources = Sources { file: &noting, ..Sources::process() };
-        let mut config = parse::parse(text, file, &sources)?;
-        config.references = read.into_inner();
-        Ok(config)
+        let (config, references) = parse_noting(text, file);
+        config.map(|config| Self { references, ..config })
+    }
+
+    /// Every other file that the text names, as far as it can be read.
+    pub(crate) fn names_in(file: &Path) -> Vec<PathBuf> {
+        let Ok(text) = read_text(file) else { return Vec::new() };
+        match parse_noting(&text, file) {
+            (Ok(config), references) => Self { references, ..config }.files(),
+            (Err(_), references) => references,
+        }
     }
 
     /// Every other file that it is made of.
@@ -113,6 +115,17 @@ pub(crate) fn load_revocations(
     issuers: &[IssuerConfig],
 ) -> Result<Vec<revocations::Revoked>, Vec<ConfigError>> {
     revocations::parse(&read_text(file)?, file, issuers)
+}
+
+/// With the files that texts were filled in from, or should have been.
+fn parse_noting(text: &str, file: &Path) -> (Result<Config, Vec<ConfigError>>, Vec<PathBuf>) {
+    let read = std::cell::RefCell::new(Vec::new());
+    let noting = |path: &Path| {
+        read.borrow_mut().push(path.to_owned());
+        read::expand::read_file(path)
+    };
+    let config = parse::parse(text, file, &Sources { file: &noting, ..Sources::process() });
+    (config, read.into_inner())
 }
 
 fn read_text(file: &Path) -> Result<String, Vec<ConfigError>> {
@@ -224,7 +237,7 @@ impl Limits {
 }
 
 /// How the log looks.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Log {
     /// One JSON object per line, or text for people.
     pub format: LogFormat,

@@ -47,7 +47,7 @@ impl Counts {
     }
 
     pub(super) fn forget(&self, key: u64) {
-        drop(self.counts.remove(&key));
+        self.counts.remove(&key);
     }
 
     #[cfg(test)]

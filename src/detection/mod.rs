@@ -95,8 +95,11 @@ impl Detection {
     /// One request has ended; `tell` hears what it made suspicious.
     pub(crate) fn ended<'a>(&self, record: &'a Record<'_>, now: Instant, mut tell: impl FnMut(&Suspicion<'a>)) {
         let caller = record.identity.map(|identity| -> &Caller { identity });
-        if record.event == "served" && self.step_ups.load(Ordering::Relaxed) {
-            caller.into_iter().for_each(|caller| self.counts.forget(self.key(Pattern::StepUps, record, caller)));
+        if record.event == "served"
+            && self.step_ups.load(Ordering::Relaxed)
+            && let Some(caller) = caller
+        {
+            self.counts.forget(self.key(Pattern::StepUps, record, caller));
         }
         for sign in Sign::of(record) {
             let key = match (sign.against, caller) {

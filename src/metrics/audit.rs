@@ -1,4 +1,4 @@
-//! The audit stream and the log, as they are when somebody asks.
+//! The audit stream, the log and the way to the collector, as they are when somebody asks.
 
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
@@ -12,6 +12,7 @@ pub(crate) struct AuditReading {
     pub(crate) waiting: usize,
     pub(crate) failing: bool,
     pub(crate) log_lines_lost: usize,
+    pub(crate) telemetry_failures: u64,
 }
 
 impl AuditReading {
@@ -23,5 +24,7 @@ impl AuditReading {
         to.register("portcullis_audit_failing", "1 while the audit stream takes no records", failing);
         let lost = u64::try_from(self.log_lines_lost).unwrap_or(u64::MAX);
         to.register("portcullis_log_lost", "Lines of the log that were lost", ConstCounter::new(lost));
+        let failures = ConstCounter::new(self.telemetry_failures);
+        to.register("portcullis_telemetry_failures", "Deliveries to the collector that failed", failures);
     }
 }

@@ -35,7 +35,7 @@ const METHODS: [&str; 28] = [
 ];
 
 /// The method, or `other`. The result is never the caller's own text.
-pub(super) fn known(method: &str) -> &'static str {
+pub(crate) fn known(method: &str) -> &'static str {
     let found = METHODS.binary_search(&method).ok().and_then(|at| METHODS.get(at));
     found.copied().unwrap_or(OTHER)
 }

@@ -30,6 +30,7 @@ pub(crate) use audit::AuditReading;
 pub(crate) use detection::DetectionReading;
 pub(crate) use labels::Decision;
 use labels::{OperationLabels, ReasonLabel, RequestLabels, RouteLabel};
+pub(crate) use methods::known as known_method;
 pub(crate) use plain::{PLAIN_TYPE, plain};
 use process::Process;
 pub(crate) use readings::{ConfigReading, IssuerReading, Readings};

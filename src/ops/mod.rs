@@ -158,6 +158,12 @@ impl Ops {
         };
         let audit = AuditReading {
             log_lines_lost: lost_lines(),
+            telemetry_failures: generation
+                .handler
+                .witnesses
+                .exporter
+                .as_ref()
+                .map_or(0, |exporter| exporter.failures()),
             ..generation.handler.witnesses.audit.as_ref().map(|audit| reading(audit.status())).unwrap_or_default()
         };
         let readings = Readings {
@@ -186,7 +192,7 @@ fn suspicious(detection: &Detection) -> DetectionReading {
 
 fn reading(status: audit::Status) -> AuditReading {
     let audit::Status { written, lost, waiting, failing } = status;
-    AuditReading { written, lost, waiting, failing, log_lines_lost: 0 }
+    AuditReading { written, lost, waiting, failing, ..AuditReading::default() }
 }
 
 fn accepted(headers: &HeaderMap) -> &str {

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -26,7 +27,7 @@ type Kind = (IpAddr, &'static str);
 #[derive(Debug)]
 pub(crate) struct RequestLog {
     /// Every refusal has its line.
-    is_complete: bool,
+    is_complete: AtomicBool,
     /// When each kind was last written, and how many came since.
     repeats: Mutex<HashMap<Kind, (Instant, u64)>>,
 }
@@ -34,12 +35,17 @@ pub(crate) struct RequestLog {
 impl RequestLog {
     /// Complete: without counting repeats.
     pub(crate) fn new(is_complete: bool) -> Self {
-        Self { is_complete, repeats: Mutex::default() }
+        Self { is_complete: AtomicBool::new(is_complete), repeats: Mutex::default() }
+    }
+
+    /// Says it anew.
+    pub(crate) fn complete(&self, is_complete: bool) {
+        self.is_complete.store(is_complete, Ordering::Relaxed);
     }
 
     /// One event per request, in fixed fields.
     pub(crate) fn write(&self, record: &Record<'_>, subjects: &Subjects) {
-        let kind = record.reason.filter(|_| record.event == "refused" && !self.is_complete);
+        let kind = record.reason.filter(|_| record.event == "refused" && !self.is_complete.load(Ordering::Relaxed));
         if kind.is_none_or(|reason| self.is_first((network_of(record.address()), reason), Instant::now())) {
             write(record, subjects);
         }

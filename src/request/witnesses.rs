@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use crate::audit::{AuditLog, Event, Subjects};
 use crate::detection::{Detection, Suspicion};
@@ -32,6 +32,16 @@ impl Witnesses {
         }
         let blocked = self.detection.blocks_address(address, Instant::now());
         blocked.map_or(Ok(()), |retry_after| Err(Rejection::Blocked { client: false, retry_after }))
+    }
+
+    /// Lets everything that waits go out, but takes no longer than this for each. Blocks.
+    pub(crate) fn close(&self, most: Duration) {
+        if let Some(audit) = &self.audit {
+            audit.flush(most);
+        }
+        if let Some(exporter) = &self.exporter {
+            exporter.close(most);
+        }
     }
 
     fn suspects(&self, suspicion: &Suspicion<'_>) {

@@ -16,12 +16,12 @@ pub(super) struct List {
 /// Each entry stands once, under the first of its facts in this order.
 #[derive(Debug, Default)]
 struct OfIssuer {
-    by_jti: HashMap<String, Vec<Revoked>>,
-    by_subject: HashMap<Subject, Vec<Revoked>>,
-    by_client: HashMap<ClientId, Vec<Revoked>>,
-    by_tenant: HashMap<TenantId, Vec<Revoked>>,
+    jtis: HashMap<String, Vec<Revoked>>,
+    subjects: HashMap<Subject, Vec<Revoked>>,
+    clients: HashMap<ClientId, Vec<Revoked>>,
+    tenants: HashMap<TenantId, Vec<Revoked>>,
     /// Entries about all tokens before some time; of those that never end the latest is enough.
-    by_time: Vec<Revoked>,
+    times: Vec<Revoked>,
 }
 
 impl List {
@@ -47,15 +47,15 @@ impl List {
 impl OfIssuer {
     fn add(&mut self, entry: Revoked) {
         let place = match &entry {
-            Revoked { jti: Some(jti), .. } => self.by_jti.entry(jti.clone()).or_default(),
-            Revoked { subject: Some(subject), .. } => self.by_subject.entry(subject.clone()).or_default(),
-            Revoked { client: Some(client), .. } => self.by_client.entry(client.clone()).or_default(),
-            Revoked { tenant: Some(tenant), .. } => self.by_tenant.entry(tenant.clone()).or_default(),
+            Revoked { jti: Some(jti), .. } => self.jtis.entry(jti.clone()).or_default(),
+            Revoked { subject: Some(subject), .. } => self.subjects.entry(subject.clone()).or_default(),
+            Revoked { client: Some(client), .. } => self.clients.entry(client.clone()).or_default(),
+            Revoked { tenant: Some(tenant), .. } => self.tenants.entry(tenant.clone()).or_default(),
             Revoked { .. } => {
                 if entry.until.is_none() {
-                    self.by_time.retain(|other| other.until.is_some() || other.issued_before > entry.issued_before);
+                    self.times.retain(|other| other.until.is_some() || other.issued_before > entry.issued_before);
                 }
-                &mut self.by_time
+                &mut self.times
             }
         };
         place.push(entry);
@@ -63,11 +63,11 @@ impl OfIssuer {
 
     fn holds(&self, identity: &Identity, now: u64) -> bool {
         let lists = [
-            identity.token_id().and_then(|jti| self.by_jti.get(jti)),
-            self.by_subject.get(identity.subject()),
-            identity.client().and_then(|client| self.by_client.get(client)),
-            identity.tenant().and_then(|tenant| self.by_tenant.get(tenant)),
-            Some(&self.by_time),
+            identity.token_id().and_then(|jti| self.jtis.get(jti)),
+            self.subjects.get(identity.subject()),
+            identity.client().and_then(|client| self.clients.get(client)),
+            identity.tenant().and_then(|tenant| self.tenants.get(tenant)),
+            Some(&self.times),
         ];
         lists.into_iter().flatten().flatten().any(|entry| fits(entry, identity, now))
     }

@@ -1,13 +1,12 @@
 //! One configuration → all that serves it, built whole before anything of it is used.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use tokio_util::task::TaskTracker;
 
 use crate::audit::AuditLog;
-use crate::config::{Config, ConfigError};
+use crate::config::{AuditConfig, Config, ConfigError, DetectionConfig, TelemetryConfig};
 use crate::detection::Detection;
 use crate::live::Generation;
 use crate::metrics::Metrics;
@@ -35,30 +34,34 @@ pub(super) struct Lasting {
     pub(super) revocations: Arc<Revocations>,
 }
 
-/// Builds it. What has the same settings as in `before` is taken over with all that it knows; nothing is started, and on a
-/// failure nothing has changed. Reads files, so it may block.
+/// Builds it. What has the same settings as in `before` is taken over with all that it knows; on a failure nothing has changed.
+/// Reads files, so it may block.
 pub(super) fn build(config: Config, before: Option<&Generation>, lasting: &Lasting) -> Result<Generation, StartError> {
     let old = before.map(|before| before.handler.as_ref());
     let tls = tls(&config, before)?;
     let authenticator = Authenticator::new(&config, old.map(|old| &old.authenticator)).map_err(unusable)?;
     let names = config.issuers.iter().map(|issuer| issuer.name.clone());
     let issuers = names.zip(authenticator.stores().iter().cloned()).collect();
-    let routes = config.routes.iter().map(|route| (route.name.clone(), route.issuers.clone())).collect();
+    let served = config.routes.iter().map(|route| (route.name.clone(), route.issuers.clone())).collect();
     let sessions = match old {
         Some(old) => Sessions::like(&old.sessions, &config.session_keys),
         None => Sessions::new(&config.session_keys).map(Arc::new),
     };
     let limits = &config.listen.limits;
-    let witnesses = witnesses(&config, before, lasting)?;
+    let routes =
+        Routes::new(config.routes, config.issuers, &lasting.metrics, old.map(|old| &old.routes)).map_err(unusable)?;
+    let sessions = sessions.map_err(unusable)?;
+    let (audit, telemetry, detection) = (config.audit, config.telemetry, config.detection);
+    // Last, for it leaves a trace: the audit stream is opened.
+    let witnesses = witnesses((&audit, &telemetry, &detection), before, lasting)?;
     let handler = Handler {
-        sessions: sessions.map_err(unusable)?,
+        sessions,
         budgets: old.map_or_else(|| Arc::new(Budgets::new(limits)), |old| Budgets::like(&old.budgets, limits)),
         authenticator,
         limits: limits.clone(),
         trusted_proxies: config.listen.trusted_proxies.clone(),
         stream_ends: lasting.stream_ends.clone(),
-        routes: Routes::new(config.routes, config.issuers, &lasting.metrics, old.map(|old| &old.routes))
-            .map_err(unusable)?,
+        routes,
         unrouted: lasting.metrics.route(None),
         metrics: Arc::clone(&lasting.metrics),
         witnesses: Arc::new(witnesses),
@@ -75,8 +78,9 @@ pub(super) fn build(config: Config, before: Option<&Generation>, lasting: &Lasti
         tls,
         handler: Arc::new(handler),
         issuers,
-        routes,
-        watching: (config.audit, config.telemetry, config.detection),
+        routes: served,
+        log: config.log,
+        watching: (audit, telemetry, detection),
     })
 }
 
@@ -91,32 +95,27 @@ fn tls(config: &Config, before: Option<&Generation>) -> Result<Option<Arc<Server
     Ok(Some(tls))
 }
 
-fn witnesses(config: &Config, before: Option<&Generation>, lasting: &Lasting) -> Result<Witnesses, StartError> {
+fn witnesses(
+    (audit, telemetry, detection): (&Option<AuditConfig>, &Option<TelemetryConfig>, &DetectionConfig),
+    before: Option<&Generation>,
+    lasting: &Lasting,
+) -> Result<Witnesses, StartError> {
     let kept = before.map(|before| (&before.watching, &before.handler.witnesses));
-    let same_audit = kept.filter(|((audit, ..), _)| *audit == config.audit);
-    let same_telemetry = kept.filter(|((_, telemetry, _), _)| *telemetry == config.telemetry);
-    let same_detection = kept.filter(|((.., detection), _)| *detection == config.detection);
-    let open = || config.audit.as_ref().map(|audit| AuditLog::open(audit).map(Arc::new)).transpose().map_err(unusable);
-    Ok(Witnesses {
-        log: Arc::clone(&lasting.log),
-        audit: same_audit.map_or_else(open, |(_, kept)| Ok(kept.audit.clone()))?,
-        exporter: same_telemetry.map_or_else(
-            || config.telemetry.as_ref().map(|telemetry| Arc::new(Exporter::start(telemetry))),
-            |(_, kept)| kept.exporter.clone(),
-        ),
-        detection: same_detection
-            .map_or_else(|| Arc::new(Detection::new(&config.detection)), |(_, kept)| Arc::clone(&kept.detection)),
-    })
+    let exporter = match kept.filter(|((_, old, _), _)| old == telemetry) {
+        Some((_, kept)) => kept.exporter.clone(),
+        None => telemetry.as_ref().map(Exporter::start).transpose().map_err(unusable)?.map(Arc::new),
+    };
+    let detection = match kept.filter(|((.., old), _)| old == detection) {
+        Some((_, kept)) => Arc::clone(&kept.detection),
+        None => Arc::new(Detection::new(detection)),
+    };
+    let old = kept.and_then(|((audit, ..), kept)| Some((audit.as_ref()?, kept.audit.as_ref()?)));
+    let audit = audit.as_ref().map(|audit| AuditLog::like(old, audit).map(Arc::new)).transpose().map_err(unusable)?;
+    Ok(Witnesses { log: Arc::clone(&lasting.log), audit, exporter, detection })
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "it stands in map_err")]
 fn unusable(error: impl std::fmt::Display) -> StartError {
     StartError::Unusable(error.to_string())
-}
-
-/// The configured addresses: what decides whether a listener stays.
-pub(super) fn addresses(generation: &Generation) -> [SocketAddr; 2] {
-    [generation.listen.address, generation.admin]
 }
 
 /// The list of what is revoked, as the configuration names it.

@@ -41,7 +41,7 @@ pub(super) struct Fronts {
 }
 
 /// Sockets that were bound for a configuration that is not in force yet; `None`: the one there is stays.
-pub(super) type Bound = [Option<TcpListener>; 2];
+pub(super) type Bound = [Option<(TcpListener, SocketAddr)>; 2];
 
 /// The keys of the two addresses.
 const KEYS: [&str; 2] = ["listen.address", "admin.address"];
@@ -65,18 +65,19 @@ impl Fronts {
         let mut bound = [None, None];
         for (((place, address), key), asked) in bound.iter_mut().zip(addresses).zip(KEYS).zip(self.asked()) {
             if asked != Some(address) {
-                *place = Some(bind(key, address).await?);
+                let socket = bind(key, address).await?;
+                *place = Some(located(socket, key, address)?);
             }
         }
         Ok(bound)
     }
 
     /// Listens on these sockets, and gives up those that they replace: what is open there may finish.
-    pub(super) fn open(&self, sockets: Bound, addresses: [SocketAddr; 2]) -> Result<(), StartError> {
+    pub(super) fn open(&self, sockets: Bound, addresses: [SocketAddr; 2]) {
         let [public, admin] = sockets;
         let [public_address, admin_address] = addresses;
-        if let Some(socket) = public {
-            let front = Front::new(0, &socket, public_address, self.stop.child_token())?;
+        if let Some((socket, bound)) = public {
+            let front = Front { asked: public_address, bound, stop: self.stop.child_token() };
             let connections = Arc::new(Connections {
                 live: Arc::clone(&self.live),
                 caps: Arc::clone(&self.caps),
@@ -87,13 +88,12 @@ impl Fronts {
             self.lasting.tasks.spawn(accept::accept(socket, connections));
             self.put(0, front);
         }
-        if let Some(socket) = admin {
-            let front = Front::new(1, &socket, admin_address, CancellationToken::new())?;
+        if let Some((socket, bound)) = admin {
+            let front = Front { asked: admin_address, bound, stop: CancellationToken::new() };
             let ops = Ops { live: Arc::clone(&self.live), draining: self.draining.clone(), stop: front.stop.clone() };
             self.operations().spawn(Arc::new(ops).serve(socket));
             self.put(1, front);
         }
-        Ok(())
     }
 
     /// The bound address of the public listener (0) or the operations listener (1).
@@ -130,10 +130,12 @@ impl Fronts {
     }
 }
 
-impl Front {
-    fn new(which: usize, socket: &TcpListener, asked: SocketAddr, stop: CancellationToken) -> Result<Self, StartError> {
-        let key = KEYS.get(which).copied().unwrap_or_default();
-        let bound = socket.local_addr().map_err(|source| StartError::Listen { key, address: asked, source })?;
-        Ok(Self { asked, bound, stop })
-    }
+/// With its address, which may differ from what was asked for.
+pub(super) fn located(
+    socket: TcpListener,
+    key: &'static str,
+    address: SocketAddr,
+) -> Result<(TcpListener, SocketAddr), StartError> {
+    let bound = socket.local_addr().map_err(|source| StartError::Listen { key, address, source })?;
+    Ok((socket, bound))
 }

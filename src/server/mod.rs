@@ -19,8 +19,8 @@ use crate::request::log::RequestLog;
 
 use crate::revocations::Revocations;
 
-use build::{Lasting, addresses, build, load};
-use fronts::Fronts;
+use build::{Lasting, build, load};
+use fronts::{Fronts, located};
 pub use reload::Followed;
 
 /// How often refusals that were only counted are said.
@@ -94,16 +94,20 @@ impl Gateway {
             revocations: Arc::new(Revocations::new()),
         };
         let revoked = load(&config)?;
+        let asked = [config.listen.address, config.admin];
+        let sockets = [
+            Some(located(listeners.public, "listen.address", config.listen.address)?),
+            Some(located(listeners.admin, "admin.address", config.admin)?),
+        ];
         let generation = build(config, None, &lasting)?;
         lasting.revocations.replace(revoked);
-        let addresses = addresses(&generation);
         let live = Arc::new(Live::new(generation));
         let fronts = Fronts::new(Arc::clone(&live), lasting.clone());
         let running = Arc::new(Running { live, lasting, fronts, reloading: tokio::sync::Mutex::default() });
         let generation = running.live.current();
         running.begin(&generation, None);
         running.lasting.tasks.spawn(Arc::clone(&running).tell_repeats());
-        running.fronts.open([Some(listeners.public), Some(listeners.admin)], addresses)?;
+        running.fronts.open(sockets, asked);
         let gateway = Self(running);
         let (address, admin) = (gateway.address(), gateway.admin_address());
         tracing::info!(event = "started", version = env!("CARGO_PKG_VERSION"), %address, %admin, config = generation.digest);
@@ -142,10 +146,9 @@ impl Gateway {
         tokio::time::timeout(LAST_WORDS, lasting.tasks.wait()).await.unwrap_or_default();
         fronts.end_operations().await;
         lasting.log.flush(Instant::now() + TELL_REPEATS);
-        if let Some(audit) = live.current().handler.witnesses.audit.clone() {
-            // Off the runtime: it may block, and whatever it waits for is not waited for longer than this.
-            tokio::task::spawn_blocking(move || audit.flush(LAST_WORDS)).await.unwrap_or_default();
-        }
+        // Off the runtime: they may block, and what they wait for is not waited for longer than this.
+        let witnesses = Arc::clone(&live.current().handler.witnesses);
+        tokio::task::spawn_blocking(move || witnesses.close(LAST_WORDS)).await.unwrap_or_default();
         tracing::info!(event = "shutdown.finished", all_ended);
         all_ended
     }

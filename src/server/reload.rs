@@ -4,14 +4,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::signal::unix::Signal;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
 use crate::config::{Config, ConfigError};
 use crate::reload::watch::{Contents, Watch};
 use crate::revocations;
 
-use super::build::{addresses, build, load};
+use super::build::{build, load};
 use super::{Gateway, Running};
 
 /// How often the log is reminded of a certificate that ends soon.
@@ -23,17 +23,12 @@ impl Gateway {
         self.0.reload(loaded).await
     }
 
-    /// Reloads on SIGHUP, and when the file or one that it names changes; until the gateway stops.
-    ///
-    /// # Errors
-    /// When the process cannot receive signals.
-    pub fn follow(&self, files: Followed) -> std::io::Result<()> {
-        let hangup = signal(SignalKind::hangup())?;
+    /// Reloads on SIGHUP (`hangup`), and when the file or one that it names changes; until the gateway stops.
+    pub fn follow(&self, files: Followed, hangup: Signal) {
         let (running, stop) = (Arc::clone(&self.0), self.0.fronts.stop.clone());
         self.0.lasting.tasks.spawn(async move {
             stop.run_until_cancelled(running.follow(files, hangup)).await.unwrap_or_default();
         });
-        Ok(())
     }
 }
 
@@ -54,11 +49,13 @@ impl Followed {
 
     fn load_again(&mut self) -> Result<Config, Vec<ConfigError>> {
         self.contents = self.read();
-        let config = Config::check(&self.file)?;
-        if config.files() == self.named {
-            return Ok(config);
+        let config = Config::check(&self.file);
+        // Also of a configuration that is refused for a file that is not there yet.
+        let named = config.as_ref().map_or_else(|_| Config::names_in(&self.file), Config::files);
+        if named == self.named {
+            return config;
         }
-        self.named = config.files();
+        self.named = named;
         self.contents = self.read();
         Config::check(&self.file)
     }
@@ -129,14 +126,14 @@ impl Running {
     async fn replace(&self, config: Config) -> Result<(), String> {
         let (before, lasting) = (self.live.current(), self.lasting.clone());
         let old = Arc::clone(&before);
+        let asked = [config.listen.address, config.admin];
+        let sockets = self.fronts.bind(asked).await.map_err(|why| why.to_string())?;
         let built = tokio::task::spawn_blocking(move || {
             let revoked = load(&config)?;
             build(config, Some(&old), &lasting).map(|next| (next, revoked))
         });
         let built = built.await;
         let (next, revoked) = built.map_err(|why| why.to_string())?.map_err(|why| why.to_string())?;
-        let addresses = addresses(&next);
-        let sockets = self.fronts.bind(addresses).await.map_err(|why| why.to_string())?;
         let (number, digest) = (next.number, next.digest.clone());
         let same_tls = match (&before.tls, &next.tls) {
             (Some(old), Some(new)) => Arc::ptr_eq(old, new),
@@ -146,7 +143,12 @@ impl Running {
         self.live.replace(next);
         self.lasting.revocations.replace(revoked);
         self.begin(&self.live.current(), Some(&before));
-        self.fronts.open(sockets, addresses).map_err(|why| why.to_string())?;
+        self.fronts.open(sockets, asked);
+        self.lasting.log.complete(self.live.current().log.every_refusal);
+        let log = (self.live.current().log.format, self.live.current().log.level);
+        if log != (before.log.format, before.log.level) {
+            tracing::warn!(event = "config.restart_needed", "log.format and log.level are taken at the next start");
+        }
         if !same_tls {
             tracing::info!(event = "tls.reloaded", "new handshakes use the new certificate");
         }

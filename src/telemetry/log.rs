@@ -32,7 +32,11 @@ pub fn init(config: &Config) -> Result<LogGuard, TryInitError> {
     let (writer, guard) = NonBlockingBuilder::default().lossy(true).buffered_lines_limit(MAX_WAITING).finish(output);
     LOST.get_or_init(|| writer.error_counter());
     let level = LevelFilter::from_level(log.level);
-    let filter = Targets::new().with_default(LevelFilter::WARN.min(level)).with_target("portcullis", level);
+    let filter = Targets::new()
+        .with_default(LevelFilter::WARN.min(level))
+        .with_target("portcullis", level)
+        // What fails on the way to the collector is told by us, once a minute.
+        .with_target("opentelemetry", LevelFilter::OFF);
     let lines = match log.format {
         LogFormat::Json => fmt::layer().json().flatten_event(true).with_writer(writer).boxed(),
         LogFormat::Text => fmt::layer().compact().with_ansi(is_terminal).with_writer(writer).boxed(),

@@ -156,3 +156,26 @@ async fn a_sink_that_cannot_be_opened_is_refused_at_start_and_at_reload() {
     assert!(!gateway.reload("[audit]\nsink = \"file\"\nfile = \"nowhere/audit.jsonl\"").await);
     assert!(!gateway.reload("[audit]\nsink = \"syslog\"\nsocket = \"nowhere\"").await);
 }
+
+#[tokio::test]
+async fn changed_settings_of_a_chained_stream_leave_one_writer() {
+    let chained = |more: &str| to_file(&format!("chain = true\nchain_key = \"{KEY}\"\n{more}"));
+    let (issuer, _upstream, gateway) = start_with(&chained("")).await;
+    gateway.accepts("before", issuer.mint()).await;
+    assert!(gateway.reload(&chained("on_failure = \"drop\"\nsubjects = \"omitted\"")).await);
+    gateway.accepts("after", issuer.mint()).await;
+    assert!(!gateway.reload(&to_file("chain = true")).await, "a chain in use has one key");
+    assert!(!gateway.reload(&(chained("queue = 200") + "[listen]\naddress = \"192.0.2.1:1\"\n")).await);
+    gateway.accepts("still", issuer.mint()).await;
+    let file = gateway.file("audit.jsonl");
+    let text = eventually("three records", || {
+        let text = fs::read_to_string(&file).unwrap();
+        (text.lines().count() >= 4).then_some(text)
+    });
+    let text = text.await;
+    assert_eq!(text.lines().count(), 4, "{text}");
+    let mut verifier = portcullis::audit::Verifier::new(Some(KEY));
+    text.lines().for_each(|line| verifier.line(line).unwrap());
+    assert_eq!(verifier.finish().unwrap().unwrap().last, 4);
+    assert_eq!(text.lines().filter(|line| line.contains("\"subject\":")).count(), 1);
+}

@@ -139,7 +139,7 @@ fn audit_verify_says_what_was_done_to_the_stream() {
     fs::write(path.join("key"), format!("{KEY}\n")).unwrap();
     assert!(audit(path, &["audit.jsonl", "--key-file", "key", "--last", digest]).status.success());
 
-    let cut: String = text.lines().take(5).map(|line| format!("{line}\n")).collect();
+    let cut = text.lines().take(5).collect::<Vec<_>>().join("\n") + "\n";
     for (changed, arguments, why) in [
         (text.replacen("401", "200", 1), &["audit.jsonl"][..], "audit.jsonl:2: does not have the digest"),
         (text.replace(text.lines().nth(2).unwrap(), ""), &["audit.jsonl"], "audit.jsonl:4: is no line"),

@@ -54,6 +54,7 @@ mod sessions;
 mod signatures;
 mod status;
 mod streaming;
+mod telemetry;
 mod tenants;
 mod timeouts;
 mod tls;

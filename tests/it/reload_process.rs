@@ -173,3 +173,15 @@ fn hang_up_tries_again_even_when_nothing_has_changed() {
     process.hang_up();
     assert_eq!(process.says("config.reloaded")["generation"], 3);
 }
+
+#[test]
+fn configuration_that_names_a_file_before_it_is_there_is_taken_when_it_comes() {
+    let (folder, file) = folder();
+    let process = Process::start(&file);
+    replace(&file, &GOOD.replace("key = \"tls.key\"", "key = \"new.key\"").replace("file:secret", "file:later"));
+    process.says("config.rejected");
+    fs::write(folder.path().join("later"), "three").unwrap();
+    process.says("config.rejected");
+    fs::write(folder.path().join("new.key"), &pki().key).unwrap();
+    process.says("config.reloaded");
+}

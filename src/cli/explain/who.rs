@@ -18,7 +18,7 @@ const MAX_INPUT_BYTES: u64 = 64 * 1024;
 
 /// What became of the credentials.
 pub(super) enum Known {
-    Caller(KnownCaller),
+    Caller(Box<KnownCaller>),
     Refused(Refusal),
 }
 
@@ -54,12 +54,12 @@ pub(super) fn identify(
         (None, None) => Err(Failure::Usage("needs --token or --claims".into())),
     };
     Ok(match judged? {
-        Ok((caller, issuer, proven)) => Known::Caller(KnownCaller {
+        Ok((caller, issuer, proven)) => Known::Caller(Box::new(KnownCaller {
             implied: Policy::new(route).implied(&caller),
             caller,
             issuer_name: issuer.name.clone(),
             proven,
-        }),
+        })),
         Err((error, issuer)) => Known::Refused(Refusal { hint: hint(error, route, &issuers, issuer, tenant), error }),
     })
 }

@@ -47,23 +47,22 @@ const LEAST_KEY_BYTES: usize = 32;
 const SYSLOG: &str = "/dev/log";
 const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
 
-/// `None` in the first place: something is wrong; in the second: no such table.
-pub(super) fn audit(root: &Table<'_>) -> Option<Option<AuditConfig>> {
-    let Some(item) = root.get("audit") else { return Some(None) };
-    let table = item.table(AUDIT_KEYS)?;
+/// `None`: no such table, or something is wrong with it, which is reported.
+pub(super) fn audit(root: &Table<'_>) -> Option<AuditConfig> {
+    let table = root.get("audit")?.table(AUDIT_KEYS)?;
     let sink = audit_sink(&table);
     let subjects = subjects(&table);
     let chain = chain(&table);
     let rules = [("deny", OnFailure::Deny), ("drop", OnFailure::Drop)];
     let on_failure = table.get("on_failure").and_then(Item::text).and_then(|text| text.choose(&rules));
     let queue = table.count("queue", &bounds::AUDIT_QUEUE);
-    Some(Some(AuditConfig {
+    Some(AuditConfig {
         sink: sink?,
         subjects: subjects?,
         chain: chain?,
         on_failure: on_failure.unwrap_or(OnFailure::Deny),
         queue: usize::try_from(queue).unwrap_or(usize::MAX),
-    }))
+    })
 }
 
 fn audit_sink(table: &Table<'_>) -> Option<AuditSink> {
@@ -130,28 +129,63 @@ fn secret(text: &Text<'_>) -> Option<Secret> {
     Some(Secret(written.to_owned()))
 }
 
-pub(super) fn telemetry(root: &Table<'_>) -> Option<Option<TelemetryConfig>> {
-    let Some(item) = root.get("telemetry") else { return Some(None) };
-    let table = item.table(TELEMETRY_KEYS)?;
-    let endpoint = table.need("endpoint").and_then(|item| url::web(&item.text()?));
-    let ca = table.get("ca").and_then(|item| item.text()?.path());
-    let headers = table.get("headers").and_then(|item| headers(&item)).unwrap_or_default();
-    let switch = |key| table.get(key).and_then(|item| item.boolean()).unwrap_or(true);
-    let ratio = table.get("sample_ratio").and_then(|item| item.ratio()).unwrap_or(1.0);
-    let name = table.get("service_name").and_then(Item::text).map(|text| text.as_str().to_owned());
-    let attributes = table.get("attributes").and_then(|item| attributes(&item)).unwrap_or_default();
-    Some(Some(TelemetryConfig {
+/// What the file says wins over the variables of OpenTelemetry. Without either, nothing is sent.
+pub(super) fn telemetry(root: &Table<'_>) -> Option<TelemetryConfig> {
+    let off = |name: &str, word: &str| root.variable(name).is_some_and(|value| value.eq_ignore_ascii_case(word));
+    let named = root.variable("OTEL_EXPORTER_OTLP_ENDPOINT");
+    let table = match root.get("telemetry") {
+        Some(item) => Some(item.table(TELEMETRY_KEYS)?),
+        None => None,
+    };
+    if off("OTEL_SDK_DISABLED", "true") || (table.is_none() && named.is_none()) {
+        return None;
+    }
+    let get = |key: &str| table.as_ref().and_then(|table| table.get(key));
+    let endpoint = match (get("endpoint"), named) {
+        (Some(item), _) => url::web(&item.text()?),
+        (None, Some(named)) => {
+            let found = ::url::Url::parse(&named).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
+            found.or_else(|| {
+                root.error("telemetry", "OTEL_EXPORTER_OTLP_ENDPOINT must be an http:// or https:// URL");
+                None
+            })
+        }
+        (None, None) => {
+            if let Some(table) = &table {
+                table.missing("endpoint", "is required, here or in OTEL_EXPORTER_OTLP_ENDPOINT");
+            }
+            None
+        }
+    };
+    let switch = |key, variable| get(key).and_then(|item| item.boolean()).unwrap_or_else(|| !off(variable, "none"));
+    let wait = |key, bound: &super::super::read::units::Bound<_>| {
+        table.as_ref().map_or(bound.default, |table| table.duration(key, bound))
+    };
+    let name = get("service_name").and_then(Item::text).map(|text| text.as_str().to_owned());
+    Some(TelemetryConfig {
+        ca: get("ca").and_then(|item| item.text()?.path()),
+        headers: get("headers").and_then(|item| headers(&item)).unwrap_or_default(),
+        traces: switch("traces", "OTEL_TRACES_EXPORTER"),
+        metrics: switch("metrics", "OTEL_METRICS_EXPORTER"),
+        sample_ratio: get("sample_ratio").map_or_else(|| Some(sampled(root)), |item| item.ratio())?,
+        interval: wait("interval", &bounds::TELEMETRY_INTERVAL),
+        timeout: wait("timeout", &bounds::TELEMETRY_TIMEOUT),
+        service_name: name.or_else(|| root.variable("OTEL_SERVICE_NAME")).unwrap_or_else(|| "portcullis".into()),
+        attributes: get("attributes").and_then(|item| attributes(&item)).unwrap_or_default(),
         endpoint: endpoint?,
-        ca,
-        headers,
-        traces: switch("traces"),
-        metrics: switch("metrics"),
-        sample_ratio: ratio,
-        interval: table.duration("interval", &bounds::TELEMETRY_INTERVAL),
-        timeout: table.duration("timeout", &bounds::TELEMETRY_TIMEOUT),
-        service_name: name.unwrap_or_else(|| "portcullis".into()),
-        attributes,
-    }))
+    })
+}
+
+/// `OTEL_TRACES_SAMPLER` and its argument, of those that say which part of the traces is sampled.
+fn sampled(root: &Table<'_>) -> f64 {
+    let ratio = || root.variable("OTEL_TRACES_SAMPLER_ARG").and_then(|text| text.parse::<f64>().ok());
+    match root.variable("OTEL_TRACES_SAMPLER").as_deref() {
+        Some("always_off" | "parentbased_always_off") => 0.0,
+        Some("traceidratio" | "parentbased_traceidratio") => {
+            ratio().filter(|ratio| (0.0..=1.0).contains(ratio)).unwrap_or(1.0)
+        }
+        Some(_) | None => 1.0,
+    }
 }
 
 fn headers(item: &Item<'_>) -> Option<Vec<(HeaderName, HeaderValue)>> {
@@ -206,9 +240,8 @@ pub(super) fn detection(root: &Table<'_>) -> DetectionConfig {
     }
 }
 
-pub(super) fn revocations(root: &Table<'_>) -> Option<Option<PathBuf>> {
-    let Some(item) = root.get("revocations") else { return Some(None) };
-    item.table(REVOCATIONS_KEYS)?.need("file")?.text()?.path().map(Some)
+pub(super) fn revocations(root: &Table<'_>) -> Option<PathBuf> {
+    root.get("revocations")?.table(REVOCATIONS_KEYS)?.need("file")?.text()?.path()
 }
 
 pub(super) fn hours(route: &Table<'_>) -> Option<Hours> {

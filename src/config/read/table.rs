@@ -63,6 +63,11 @@ impl<'a> Table<'a> {
         found
     }
 
+    /// A variable of the environment that stands for a key.
+    pub(crate) fn variable(&self, name: &str) -> Option<String> {
+        (self.report.sources.env)(name).ok().filter(|value| !value.is_empty())
+    }
+
     /// Reports that a key is missing, and what it should hold.
     pub(crate) fn missing(&self, key: &str, message: &str) {
         self.report.missing(self.line, &self.path_of(key), message);

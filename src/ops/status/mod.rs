@@ -27,7 +27,7 @@ pub(super) struct Status<'a> {
     listen: Listen,
     #[serde(flatten)]
     readiness: Readiness<'a>,
-    resources: Vec<Resource<'a>>,
+    resources: Vec<Protected<'a>>,
     /// The most frequent of the last 5 minutes first.
     refusals: Vec<Refusals>,
     caps: Vec<Cap>,
@@ -68,7 +68,7 @@ struct Listen {
 
 /// What a route protects.
 #[derive(Serialize)]
-struct Resource<'a> {
+struct Protected<'a> {
     route: &'a str,
     resource: String,
     upstream: String,
@@ -147,7 +147,7 @@ impl<'a> Status<'a> {
             config: Config::new(live, generation),
             listen: Listen::new(generation),
             readiness: Readiness::new(generation, draining),
-            resources: handler.routes.all().iter().map(|route| Resource::new(route, generation)).collect(),
+            resources: handler.routes.all().iter().map(|route| Protected::new(route, generation)).collect(),
             refusals: refusals.collect(),
             caps: caps(generation),
             suspicious: suspicious.collect(),
@@ -185,7 +185,7 @@ impl Listen {
     }
 }
 
-impl<'a> Resource<'a> {
+impl<'a> Protected<'a> {
     fn new(route: &'a Route, generation: &'a Generation) -> Self {
         let issuers = route.config.issuers.iter().filter_map(|index| generation.issuers.get(*index));
         Self {
