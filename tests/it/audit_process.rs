@@ -126,7 +126,7 @@ fn audit_verify_says_what_was_done_to_the_stream() {
         assert!(ask(address, "/mcp").starts_with("HTTP/1.1 401"));
     }
     let id = process.0.id().to_string();
-    assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+    assert!(Command::new("sh").args(["-c", &format!("kill -TERM {id}")]).status().unwrap().success());
     assert!(process.0.wait().unwrap().success());
 
     let file = path.join("audit.jsonl");

@@ -77,7 +77,7 @@ impl Process {
 
     fn hang_up(&self) {
         let id = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-HUP", &id]).status().unwrap().success());
+        assert!(Command::new("sh").args(["-c", &format!("kill -HUP {id}")]).status().unwrap().success());
     }
 }
 
