@@ -27,6 +27,7 @@ fn main() -> ExitCode {
         Command::Healthcheck => {
             load(Config::load(file)).and_then(|config| cli::healthcheck(config.admin)).map(Said::from)
         }
+        Command::Schema { of } => Ok(cli::schema(of).into()),
         Command::Completions { shell } => Ok(cli::completions(shell).into()),
         #[cfg(feature = "demo")]
         Command::Demo { once } => demo(once).map(Said::from),

@@ -57,11 +57,26 @@ pub(crate) enum Command {
         #[arg(long)]
         once: bool,
     },
+    /// Print the JSON Schema of a file, for editors
+    Schema {
+        /// Of which file
+        #[arg(default_value = "gateway")]
+        of: Document,
+    },
     /// Print a completion script
     Completions {
         /// The shell to complete for
         shell: Shell,
     },
+}
+
+/// A file that people write for the gateway.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+pub(crate) enum Document {
+    /// The configuration, gateway.toml
+    Gateway,
+    /// The list that [revocations] names
+    Revocations,
 }
 
 /// What a command that did its work says.
@@ -116,6 +131,15 @@ impl From<StartError> for Failure {
     fn from(why: StartError) -> Self {
         Self::Other(why.to_string())
     }
+}
+
+/// The JSON Schema of a file.
+pub(crate) fn schema(of: Document) -> String {
+    let schema = match of {
+        Document::Gateway => portcullis::config::schema::gateway(),
+        Document::Revocations => portcullis::config::schema::revocations(),
+    };
+    format!("{schema:#}\n")
 }
 
 /// A completion script.

@@ -9,6 +9,7 @@ pub mod profile;
 mod read;
 pub mod resource;
 pub mod revocations;
+pub mod schema;
 #[cfg(test)]
 mod tests;
 pub mod watching;

@@ -8,12 +8,22 @@ use toml::de::{DeTable, DeValue};
 use super::read::Report;
 use super::read::expand::Sources;
 use super::read::item::Item;
+use super::read::shape::{Key, Shape};
 use super::read::table::Table;
 use super::{ConfigError, IssuerConfig};
 use crate::names::{ClientId, Issuer, Subject, TenantId};
 
-const KEYS: &[&str] = &["revoked"];
-const ENTRY_KEYS: &[&str] = &["issuer", "jti", "subject", "client", "tenant", "issued_before", "until", "note"];
+pub(super) const KEYS: &[Key] = &[Key::of("revoked", Shape::Tables(ENTRY_KEYS))];
+const ENTRY_KEYS: &[Key] = &[
+    Key::of("issuer", Shape::Text).required(),
+    Key::of("jti", Shape::Text),
+    Key::of("subject", Shape::Text),
+    Key::of("client", Shape::Text),
+    Key::of("tenant", Shape::Text),
+    Key::of("issued_before", Shape::Time),
+    Key::of("until", Shape::Time),
+    Key::of("note", Shape::Text),
+];
 /// The facts of which an entry must name at least one.
 const FACTS: &[&str] = &["jti", "subject", "client", "tenant", "issued_before"];
 /// More than that is a matter for the issuer: short tokens, or a key that is replaced.

@@ -123,6 +123,19 @@ fn check_counts_rules_and_warns_of_those_that_nobody_means() {
 }
 
 #[test]
+fn schema_prints_what_editors_want_without_a_configuration() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for (arguments, committed) in [
+        (["schema"].as_slice(), include_str!("../../docs/gateway.schema.json")),
+        (&["schema", "revocations"], include_str!("../../docs/revocations.schema.json")),
+    ] {
+        let outcome = portcullis(folder.path(), arguments);
+        assert_eq!((outcome.code, outcome.stderr.as_str()), (Some(0), ""));
+        assert_eq!(outcome.stdout, committed);
+    }
+}
+
+#[test]
 fn check_says_every_mistake_and_exits_2() {
     let folder =
         folder(|text| text.replace("[listen]", "[listen]\nadress = 1").replace("tenant = \"any\"", "tenant = 1"));

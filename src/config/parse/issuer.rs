@@ -2,29 +2,35 @@
 
 use super::super::profile::{GENERIC, PROFILES, Profile};
 use super::super::read::item::{Item, Seen, Text};
+use super::super::read::shape::{Key, Shape, words};
 use super::super::read::table::Table;
 use super::super::{Algorithm, ClaimPath, ClaimRules, IssuerConfig, KeyRules, TokenRules};
 use super::{bounds, url};
 use crate::names::{Issuer, RouteName};
 
-pub(super) const KEYS: &[&str] = &[
-    "name",
-    "issuer",
-    "profile",
-    "jwks_uri",
-    "ca",
-    "insecure_http",
-    "algorithms",
-    "token_types",
-    "leeway",
-    "strict",
-    "claims",
-    "key_cool_down",
-    "key_max_age",
-    "key_max_stale",
-    "key_timeout",
+pub(super) const KEYS: &[Key] = &[
+    Key::of("name", Shape::Text).required(),
+    Key::of("issuer", Shape::Text).required(),
+    Key::of("profile", Shape::Word(|| PROFILES.iter().map(|profile| profile.name).collect())),
+    Key::of("jwks_uri", Shape::Text),
+    Key::of("ca", Shape::Text),
+    Key::of("insecure_http", Shape::Flag),
+    Key::of("algorithms", Shape::Words(|| words(ALGORITHMS))),
+    Key::of("token_types", Shape::Texts),
+    Key::of("leeway", Shape::Wait(&bounds::LEEWAY)),
+    Key::of("strict", Shape::Flag),
+    Key::of("claims", Shape::Table(CLAIMS_KEYS)),
+    Key::of("key_cool_down", Shape::Wait(&bounds::KEY_COOL_DOWN)),
+    Key::of("key_max_age", Shape::Wait(&bounds::KEY_MAX_AGE)),
+    Key::of("key_max_stale", Shape::Wait(&bounds::KEY_MAX_STALE)),
+    Key::of("key_timeout", Shape::Wait(&bounds::KEY_TIMEOUT)),
 ];
-pub(super) const CLAIMS_KEYS: &[&str] = &["subject", "client", "scopes", "tenant"];
+const CLAIMS_KEYS: &[Key] = &[
+    Key::of("subject", Shape::TextOrTexts),
+    Key::of("client", Shape::TextOrTexts),
+    Key::of("scopes", Shape::TextOrTexts),
+    Key::of("tenant", Shape::Text),
+];
 const ALGORITHMS: &[(&str, Algorithm)] = &[
     ("RS256", Algorithm::Rs256),
     ("RS384", Algorithm::Rs384),

@@ -4,12 +4,26 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use super::super::read::item::{Item, Seen, Text};
+use super::super::read::shape::{Key, Shape, words};
 use super::super::read::table::Table;
 use super::super::read::units::Bound;
 use super::super::{Limit, LimitKey, Quota};
 use super::bounds;
 
-pub(super) const KEYS: &[&str] = &["per", "requests", "window", "burst", "streams"];
+pub(super) const KEYS: &[Key] = &[
+    Key::of("per", Shape::Words(|| words(PER))).required(),
+    Key::of("requests", Shape::Count(&bounds::REQUESTS)).without_default(),
+    Key::of("window", Shape::Wait(&bounds::WINDOW)).without_default(),
+    Key::of("burst", Shape::Count(&bounds::REQUESTS)).without_default(),
+    Key::of("streams", Shape::Count(&bounds::STREAMS)).without_default(),
+];
+const PER: &[(&str, LimitKey)] = &[
+    ("tenant", LimitKey::Tenant),
+    ("client", LimitKey::Client),
+    ("subject", LimitKey::Subject),
+    ("tool", LimitKey::Tool),
+    ("route", LimitKey::Route),
+];
 
 /// A burst that is not written down is this part of the requests: a tenth of a minute's worth may come at once.
 const BURST_PART: u32 = 10;
@@ -40,15 +54,8 @@ fn per(item: &Item<'_>) -> Option<Vec<LimitKey>> {
     if item.value.as_array().is_some_and(|array| array.is_empty()) {
         return item.error("must name at least one of tenant, client, subject, tool, route");
     }
-    let choices = [
-        ("tenant", LimitKey::Tenant),
-        ("client", LimitKey::Client),
-        ("subject", LimitKey::Subject),
-        ("tool", LimitKey::Tool),
-        ("route", LimitKey::Route),
-    ];
     let mut seen = Seen::default();
-    let key = |text: &Text<'_>| text.choose(&choices).filter(|_| text.is_new(&mut seen));
+    let key = |text: &Text<'_>| text.choose(PER).filter(|_| text.is_new(&mut seen));
     Some(texts.iter().filter_map(key).collect())
 }
 

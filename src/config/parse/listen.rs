@@ -7,28 +7,42 @@ use std::path::PathBuf;
 use ipnet::IpNet;
 
 use super::super::read::item::{Item, Text};
+use super::super::read::shape::{Key, Shape, words};
 use super::super::read::table::Table;
 use super::super::read::units::Bound;
 use super::super::{ClientCertificates, Limits, Listen, Tls};
 use super::bounds;
 
-pub(super) const KEYS: &[&str] =
-    &["address", "tls", "insecure_plaintext", "trusted_proxies", "shutdown_delay", "shutdown_grace", "limits"];
-pub(super) const TLS_KEYS: &[&str] = &["certificate", "key", "client_ca", "client_certificates"];
-pub(super) const LIMITS_KEYS: &[&str] = &[
-    "connections",
-    "connections_per_address",
-    "tls_timeout",
-    "header_bytes",
-    "header_timeout",
-    "idle_timeout",
-    "write_timeout",
-    "body_bytes",
-    "buffered_bytes",
-    "body_timeout",
-    "streams_per_connection",
-    "failures_per_address",
-    "failure_window",
+pub(super) const KEYS: &[Key] = &[
+    Key::of("address", Shape::Text).required(),
+    Key::of("tls", Shape::Table(TLS_KEYS)),
+    Key::of("insecure_plaintext", Shape::Flag),
+    Key::of("trusted_proxies", Shape::Texts),
+    Key::of("shutdown_delay", Shape::Wait(&bounds::SHUTDOWN_DELAY)),
+    Key::of("shutdown_grace", Shape::Wait(&bounds::SHUTDOWN_GRACE)),
+    Key::of("limits", Shape::Table(LIMITS_KEYS)),
+];
+const TLS_KEYS: &[Key] = &[
+    Key::of("certificate", Shape::Text).required(),
+    Key::of("key", Shape::Text).required(),
+    Key::of("client_ca", Shape::Text),
+    Key::of("client_certificates", Shape::Word(|| words(CLIENT_CERTIFICATES))),
+];
+const CLIENT_CERTIFICATES: &[(&str, bool)] = &[("required", true), ("optional", false)];
+const LIMITS_KEYS: &[Key] = &[
+    Key::of("connections", Shape::Count(&bounds::CONNECTIONS)),
+    Key::of("connections_per_address", Shape::Count(&bounds::CONNECTIONS_PER_ADDRESS)),
+    Key::of("tls_timeout", Shape::Wait(&bounds::TLS_TIMEOUT)),
+    Key::of("header_bytes", Shape::Size(&bounds::HEADER_BYTES)),
+    Key::of("header_timeout", Shape::Wait(&bounds::HEADER_TIMEOUT)),
+    Key::of("idle_timeout", Shape::Wait(&bounds::IDLE_TIMEOUT)),
+    Key::of("write_timeout", Shape::Wait(&bounds::WRITE_TIMEOUT)),
+    Key::of("body_bytes", Shape::Size(&bounds::BODY_BYTES)),
+    Key::of("buffered_bytes", Shape::Size(&bounds::BUFFERED_BYTES)),
+    Key::of("body_timeout", Shape::Wait(&bounds::BODY_TIMEOUT)),
+    Key::of("streams_per_connection", Shape::Count(&bounds::STREAMS_PER_CONNECTION)),
+    Key::of("failures_per_address", Shape::Count(&bounds::FAILURES_PER_ADDRESS)),
+    Key::of("failure_window", Shape::Wait(&bounds::FAILURE_WINDOW)),
 ];
 
 pub(super) fn read(item: &Item<'_>) -> Option<Listen> {
@@ -65,7 +79,7 @@ fn tls(item: &Item<'_>) -> Option<Tls> {
     let certificate = path(table.need("certificate"));
     let key = path(table.need("key"));
     let mode = table.get("client_certificates").and_then(Item::text);
-    let required = mode.and_then(|mode| mode.choose(&[("required", true), ("optional", false)]));
+    let required = mode.and_then(|mode| mode.choose(CLIENT_CERTIFICATES));
     let ca = path(table.get("client_ca"));
     if table.get("client_certificates").is_some() && table.get("client_ca").is_none() {
         table.error("client_certificates", "needs client_ca, the file with the authorities that sign them");

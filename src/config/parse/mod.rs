@@ -22,32 +22,39 @@ use toml::de::DeTable;
 use super::read::Report;
 use super::read::expand::Sources;
 use super::read::item::Item;
+use super::read::shape::{Key, Shape, words};
 use super::read::table::Table;
 use super::{Config, ConfigError, Listen, Log, LogFormat};
 
 /// The tables of a file.
-const KEYS: &[&str] =
-    &["listen", "admin", "log", "audit", "telemetry", "detection", "revocations", "sessions", "issuers", "routes"];
-const ADMIN_KEYS: &[&str] = &["address"];
-const LOG_KEYS: &[&str] = &["format", "level", "every_refusal"];
+pub(super) const KEYS: &[Key] = &[
+    Key::of("listen", Shape::Table(listen::KEYS)).required(),
+    Key::of("admin", Shape::Table(ADMIN_KEYS)),
+    Key::of("log", Shape::Table(LOG_KEYS)),
+    Key::of("audit", Shape::Table(watching::AUDIT_KEYS)),
+    Key::of("telemetry", Shape::Table(watching::TELEMETRY_KEYS)),
+    Key::of("detection", Shape::Table(watching::DETECTION_KEYS)),
+    Key::of("revocations", Shape::Table(watching::REVOCATIONS_KEYS)),
+    Key::of("sessions", Shape::Table(sessions::KEYS)),
+    Key::of("issuers", Shape::Tables(issuer::KEYS)).required(),
+    Key::of("routes", Shape::Tables(route::KEYS)).required(),
+];
+const ADMIN_KEYS: &[Key] = &[Key::of("address", Shape::Text)];
+const LOG_KEYS: &[Key] = &[
+    Key::of("format", Shape::Word(|| words(FORMATS))),
+    Key::of("level", Shape::Word(|| words(LEVELS))),
+    Key::of("every_refusal", Shape::Flag),
+];
+const FORMATS: &[(&str, LogFormat)] = &[("json", LogFormat::Json), ("text", LogFormat::Text)];
+const LEVELS: &[(&str, tracing::Level)] = &[
+    ("error", tracing::Level::ERROR),
+    ("warn", tracing::Level::WARN),
+    ("info", tracing::Level::INFO),
+    ("debug", tracing::Level::DEBUG),
+    ("trace", tracing::Level::TRACE),
+];
 /// Loopback: what it serves is for the machine's own probes.
 const ADMIN: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 9090));
-
-/// Every key there is, for the test that the example file holds them all.
-#[cfg(test)]
-pub(crate) fn all_keys() -> impl Iterator<Item = &'static str> {
-    let nested = [issuer::CLAIMS_KEYS, listen::TLS_KEYS, listen::LIMITS_KEYS, limit::KEYS, route::METADATA_KEYS];
-    let tables = [KEYS, ADMIN_KEYS, LOG_KEYS, listen::KEYS, issuer::KEYS, route::KEYS, route::TENANT_KEYS];
-    let more = [policy::KEYS, policy::RULE_KEYS, sessions::KEYS, upstream::TIMEOUTS_KEYS];
-    let watching = [
-        watching::AUDIT_KEYS,
-        watching::TELEMETRY_KEYS,
-        watching::DETECTION_KEYS,
-        watching::REVOCATIONS_KEYS,
-        watching::HOURS_KEYS,
-    ];
-    tables.into_iter().chain(nested).chain(more).chain(watching).flatten().copied()
-}
 
 pub(crate) fn parse(text: &str, file: &Path, sources: &Sources<'_>) -> Result<Config, Vec<ConfigError>> {
     let (document, syntax) = DeTable::parse_recoverable(text);
@@ -112,17 +119,9 @@ fn collide(a: SocketAddr, b: SocketAddr) -> bool {
 fn log(root: &Table<'_>) -> Log {
     let table = root.get("log").and_then(|item| item.table(LOG_KEYS));
     let text = |key| table.as_ref().and_then(|table| table.get(key)).and_then(Item::text);
-    let formats = [("json", LogFormat::Json), ("text", LogFormat::Text)];
-    let levels = [
-        ("error", tracing::Level::ERROR),
-        ("warn", tracing::Level::WARN),
-        ("info", tracing::Level::INFO),
-        ("debug", tracing::Level::DEBUG),
-        ("trace", tracing::Level::TRACE),
-    ];
     Log {
-        format: text("format").and_then(|text| text.choose(&formats)).unwrap_or(LogFormat::Json),
-        level: text("level").and_then(|text| text.choose(&levels)).unwrap_or(tracing::Level::INFO),
+        format: text("format").and_then(|text| text.choose(FORMATS)).unwrap_or(LogFormat::Json),
+        level: text("level").and_then(|text| text.choose(LEVELS)).unwrap_or(tracing::Level::INFO),
         every_refusal: table.as_ref().is_some_and(|table| table.flag("every_refusal")),
     }
 }

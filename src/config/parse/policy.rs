@@ -5,14 +5,32 @@ use std::num::NonZeroU32;
 
 use super::super::policy::Selector;
 use super::super::read::item::{Item, Seen, Text};
+use super::super::read::shape::{Key, Shape, words};
 use super::super::read::table::Table;
 use super::super::{ClaimPath, Effect, Limit, Pattern, PolicyConfig, Quota, Rule};
 use super::{bounds, implies, route};
 use crate::names::{ClientId, Scope, Subject, TenantId};
 
-pub(super) const KEYS: &[&str] = &["default", "implies", "step_up", "rules"];
-pub(super) const RULE_KEYS: &[&str] =
-    &["methods", "tools", "prompts", "resources", "scopes", "tenants", "clients", "subjects", "claims", "deny", "cost"];
+pub(super) const KEYS: &[Key] = &[
+    Key::of("default", Shape::Word(|| words(DEFAULT))),
+    Key::of("implies", Shape::Free(&Shape::Texts)),
+    Key::of("step_up", Shape::Flag),
+    Key::of("rules", Shape::Tables(RULE_KEYS)),
+];
+const RULE_KEYS: &[Key] = &[
+    Key::of("methods", Shape::Texts),
+    Key::of(Selector::TOOLS.key, Shape::Texts),
+    Key::of(Selector::PROMPTS.key, Shape::Texts),
+    Key::of(Selector::RESOURCES.key, Shape::Texts),
+    Key::of("scopes", Shape::Texts),
+    Key::of("tenants", Shape::Texts),
+    Key::of("clients", Shape::Texts),
+    Key::of("subjects", Shape::Texts),
+    Key::of("claims", Shape::Free(&Shape::TextOrTexts)),
+    Key::of("deny", Shape::Flag),
+    Key::of("cost", Shape::Count(&bounds::COST)),
+];
+const DEFAULT: &[(&str, Effect)] = &[("allow", Effect::Allow), ("deny", Effect::Deny)];
 
 /// More rules than a person can keep in mind; each request may have to pass them all.
 const MAX_RULES: usize = 1000;
@@ -39,12 +57,11 @@ pub(super) fn read(table: &Table<'_>, limits: &[Limit]) -> PolicyConfig {
 
 /// A rule says what is meant by silence, or it is not safe to say it.
 fn default(table: &Table<'_>, no_rules: bool) -> Effect {
-    const ACCEPTED: [(&str, Effect); 2] = [("allow", Effect::Allow), ("deny", Effect::Deny)];
     let item = table.get("default");
     if item.is_none() && !no_rules {
         table.missing("default", "is required beside rules: \"allow\" or \"deny\" for what no rule matches");
     }
-    item.and_then(Item::text).and_then(|text| text.choose(&ACCEPTED)).unwrap_or(Effect::Allow)
+    item.and_then(Item::text).and_then(|text| text.choose(DEFAULT)).unwrap_or(Effect::Allow)
 }
 
 fn smallest_burst(limits: &[Limit]) -> Option<NonZeroU32> {

@@ -4,42 +4,47 @@ use ::url::Url;
 use http::HeaderValue;
 
 use super::super::read::item::{Item, Seen, Text};
+use super::super::read::shape::{Key, Shape, words};
 use super::super::read::table::Table;
 use super::super::{Metadata, PolicyConfig, RouteConfig, TenantRule};
 use super::issuer::Known;
 use super::{bounds, identity, limit, policy, resource, upstream, url, watching};
 use crate::names::{RouteName, Scope, TenantId};
 
-pub(super) const KEYS: &[&str] = &[
-    "name",
-    "resource",
-    "authorities",
-    "audiences",
-    "upstream",
-    "upstream_messages",
-    "upstream_ca",
-    "upstream_headers",
-    "issuers",
-    "scopes",
-    "tenant",
-    "origins",
-    "identity",
-    "limits",
-    "timeouts",
-    "metadata",
-    "batches",
-    "policy",
-    "hours",
+pub(super) const KEYS: &[Key] = &[
+    Key::of("name", Shape::Text).required(),
+    Key::of("resource", Shape::Text).required(),
+    Key::of("authorities", Shape::Texts),
+    Key::of("audiences", Shape::Texts),
+    Key::of("upstream", Shape::Text).required(),
+    Key::of("upstream_messages", Shape::Text),
+    Key::of("upstream_ca", Shape::Text),
+    Key::of("upstream_headers", Shape::Free(&Shape::Text)),
+    Key::of("issuers", Shape::Texts).required(),
+    Key::of("scopes", Shape::Texts).required(),
+    Key::of("tenant", Shape::Either(&Shape::Word(|| vec![ANY]), &Shape::Table(TENANT_KEYS))).required(),
+    Key::of("origins", Shape::Texts),
+    Key::of("identity", Shape::Free(&Shape::Text)),
+    Key::of("limits", Shape::Tables(limit::KEYS)),
+    Key::of("timeouts", Shape::Table(upstream::TIMEOUTS_KEYS)),
+    Key::of("metadata", Shape::Table(METADATA_KEYS)),
+    Key::of("batches", Shape::Flag),
+    Key::of("policy", Shape::Table(policy::KEYS)),
+    Key::of("hours", Shape::Table(watching::HOURS_KEYS)),
 ];
-pub(super) const TENANT_KEYS: &[&str] = &["allow", "from"];
-pub(super) const METADATA_KEYS: &[&str] = &[
-    "resource_name",
-    "resource_documentation",
-    "resource_policy_uri",
-    "resource_tos_uri",
-    "scopes_supported",
-    "max_age",
+const TENANT_KEYS: &[Key] = &[Key::of("allow", Shape::Texts), Key::of("from", Shape::Word(|| words(FROM)))];
+const METADATA_KEYS: &[Key] = &[
+    Key::of("resource_name", Shape::Text),
+    Key::of("resource_documentation", Shape::Text),
+    Key::of("resource_policy_uri", Shape::Text),
+    Key::of("resource_tos_uri", Shape::Text),
+    Key::of("scopes_supported", Shape::Texts),
+    Key::of("max_age", Shape::Wait(&bounds::METADATA_MAX_AGE)),
 ];
+/// The tenant rule that lets everybody in.
+const ANY: &str = "any";
+/// Where else the one tenant can stand.
+const FROM: &[(&str, ())] = &[("resource", ())];
 
 pub(super) fn read_all(root: &Table<'_>, issuers: &[Known], plaintext: bool) -> Option<Vec<RouteConfig>> {
     let item = root.need("routes")?;
@@ -130,7 +135,7 @@ fn tenant(item: Item<'_>) -> Option<TenantRule> {
     const ACCEPTED: &str = "must be \"any\", { allow = [\"...\"] } or { from = \"resource\" }";
     if item.value.is_str() {
         let text = item.text()?;
-        return if text.as_str() == "any" { Some(TenantRule::Any) } else { text.error(ACCEPTED) };
+        return if text.as_str() == ANY { Some(TenantRule::Any) } else { text.error(ACCEPTED) };
     }
     if !item.value.is_table() {
         return item.error(ACCEPTED);
@@ -146,7 +151,7 @@ fn tenant(item: Item<'_>) -> Option<TenantRule> {
             let tenant = |text: &Text<'_>| text.parse(TenantId::parse).filter(|_| text.is_new(&mut seen));
             Some(TenantRule::Allow(texts.iter().filter_map(tenant).collect()))
         }
-        (None, Some(from)) => from.text()?.choose(&[("resource", ())]).map(|()| TenantRule::FromResource),
+        (None, Some(from)) => from.text()?.choose(FROM).map(|()| TenantRule::FromResource),
         _ => item.error(ACCEPTED),
     }
 }

@@ -6,9 +6,10 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
 use super::super::SessionKey;
 use super::super::read::item::{Seen, Text};
+use super::super::read::shape::{Key, Shape};
 use super::super::read::table::Table;
 
-pub(super) const KEYS: &[&str] = &["keys"];
+pub(super) const KEYS: &[Key] = &[Key::of("keys", Shape::Texts).required()];
 /// Each id that does not fit the first key is tried with all others: one in use and one that leaves are enough.
 const MAX_KEYS: usize = 8;
 

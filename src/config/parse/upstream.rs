@@ -4,12 +4,18 @@ use ::url::Url;
 use http::{HeaderName, HeaderValue, Uri};
 
 use super::super::read::item::{Item, Seen, Text};
+use super::super::read::shape::{Key, Shape};
 use super::super::read::table::Table;
 use super::super::{Timeouts, Upstream};
 use super::identity::NAMESPACE;
 use super::{bounds, url};
 
-pub(super) const TIMEOUTS_KEYS: &[&str] = &["connect", "response", "idle", "total"];
+pub(super) const TIMEOUTS_KEYS: &[Key] = &[
+    Key::of("connect", Shape::Wait(&bounds::CONNECT)),
+    Key::of("response", Shape::Wait(&bounds::RESPONSE)),
+    Key::of("idle", Shape::Wait(&bounds::IDLE)),
+    Key::of("total", Shape::Wait(&bounds::TOTAL)),
+];
 /// RFC 9110 §7.6.1 and what frames a message: about one hop or one body, never fixed.
 const FRAMING: &[&str] = &[
     "connection",

@@ -7,40 +7,59 @@ use http::{HeaderName, HeaderValue};
 use jiff::tz::TimeZone;
 
 use super::super::read::item::{Item, Seen, Text};
+use super::super::read::shape::{Key, Shape, words};
 use super::super::read::table::Table;
 use super::super::watching::{
     AuditConfig, AuditSink, Blocks, Chain, DetectionConfig, Hours, OnFailure, Secret, Subjects, TelemetryConfig,
 };
 use super::{bounds, listen, url};
 
-pub(super) const AUDIT_KEYS: &[&str] =
-    &["sink", "file", "socket", "subjects", "subject_key", "chain", "chain_key", "on_failure", "queue"];
-pub(super) const TELEMETRY_KEYS: &[&str] = &[
-    "endpoint",
-    "ca",
-    "headers",
-    "traces",
-    "metrics",
-    "sample_ratio",
-    "interval",
-    "timeout",
-    "service_name",
-    "attributes",
+pub(super) const AUDIT_KEYS: &[Key] = &[
+    Key::of("sink", Shape::Word(|| SINKS.into())).required(),
+    Key::of("file", Shape::Text),
+    Key::of("socket", Shape::Text),
+    Key::of("subjects", Shape::Word(|| SUBJECTS.into())),
+    Key::of("subject_key", Shape::Text),
+    Key::of("chain", Shape::Flag),
+    Key::of("chain_key", Shape::Text),
+    Key::of("on_failure", Shape::Word(|| words(ON_FAILURE))),
+    Key::of("queue", Shape::Count(&bounds::AUDIT_QUEUE)),
 ];
-pub(super) const DETECTION_KEYS: &[&str] = &[
-    "window",
-    "failures_per_address",
-    "failures_per_client",
-    "foreign_tenants",
-    "foreign_sessions",
-    "unknown_keys",
-    "step_ups",
-    "block",
-    "block_time",
-    "never_block",
+pub(super) const TELEMETRY_KEYS: &[Key] = &[
+    Key::of("endpoint", Shape::Text),
+    Key::of("ca", Shape::Text),
+    Key::of("headers", Shape::Free(&Shape::Text)),
+    Key::of("traces", Shape::Flag),
+    Key::of("metrics", Shape::Flag),
+    Key::of("sample_ratio", Shape::Ratio),
+    Key::of("interval", Shape::Wait(&bounds::TELEMETRY_INTERVAL)),
+    Key::of("timeout", Shape::Wait(&bounds::TELEMETRY_TIMEOUT)),
+    Key::of("service_name", Shape::Text),
+    Key::of("attributes", Shape::Free(&Shape::Text)),
 ];
-pub(super) const REVOCATIONS_KEYS: &[&str] = &["file"];
-pub(super) const HOURS_KEYS: &[&str] = &["days", "from", "to", "timezone"];
+pub(super) const DETECTION_KEYS: &[Key] = &[
+    Key::of("window", Shape::Wait(&bounds::DETECTION_WINDOW)),
+    Key::of("failures_per_address", Shape::Count(&bounds::SUSPICIOUS_FAILURES)),
+    Key::of("failures_per_client", Shape::Count(&bounds::SUSPICIOUS_FAILURES)),
+    Key::of("foreign_tenants", Shape::Count(&bounds::SUSPICIOUS_FOREIGN)),
+    Key::of("foreign_sessions", Shape::Count(&bounds::SUSPICIOUS_FOREIGN)),
+    Key::of("unknown_keys", Shape::Count(&bounds::SUSPICIOUS_FAILURES)),
+    Key::of("step_ups", Shape::Count(&bounds::SUSPICIOUS_STEP_UPS)),
+    Key::of("block", Shape::Words(|| BLOCKED.into())),
+    Key::of("block_time", Shape::Wait(&bounds::BLOCK_TIME)),
+    Key::of("never_block", Shape::Texts),
+];
+pub(super) const REVOCATIONS_KEYS: &[Key] = &[Key::of("file", Shape::Text).required()];
+pub(super) const HOURS_KEYS: &[Key] = &[
+    Key::of("days", Shape::Words(|| DAYS.into())),
+    Key::of("from", Shape::Text).required(),
+    Key::of("to", Shape::Text).required(),
+    Key::of("timezone", Shape::Text).required(),
+];
+const SINKS: [&str; 3] = ["file", "stdout", "syslog"];
+const SUBJECTS: [&str; 3] = ["clear", "hashed", "omitted"];
+const ON_FAILURE: &[(&str, OnFailure)] = &[("deny", OnFailure::Deny), ("drop", OnFailure::Drop)];
+const BLOCKED: [&str; 2] = ["address", "client"];
 
 /// A key shorter than this is a password.
 const LEAST_KEY_BYTES: usize = 32;
@@ -53,8 +72,7 @@ pub(super) fn audit(root: &Table<'_>) -> Option<AuditConfig> {
     let sink = audit_sink(&table);
     let subjects = subjects(&table);
     let chain = chain(&table);
-    let rules = [("deny", OnFailure::Deny), ("drop", OnFailure::Drop)];
-    let on_failure = table.get("on_failure").and_then(Item::text).and_then(|text| text.choose(&rules));
+    let on_failure = table.get("on_failure").and_then(Item::text).and_then(|text| text.choose(ON_FAILURE));
     let queue = table.count("queue", &bounds::AUDIT_QUEUE);
     Some(AuditConfig {
         sink: sink?,
@@ -69,7 +87,7 @@ fn audit_sink(table: &Table<'_>) -> Option<AuditSink> {
     let path = |key: &str| -> Option<PathBuf> { table.get(key)?.text()?.path() };
     let (file, socket) = (path("file"), path("socket"));
     let sink = table.need("sink").and_then(Item::text)?;
-    let sink = sink.choose(&[("file", "file"), ("stdout", "stdout"), ("syslog", "syslog")])?;
+    let sink = sink.choose(&SINKS.map(|word| (word, word)))?;
     for (key, of) in [("file", "file"), ("socket", "syslog")] {
         if sink != of && table.get(key).is_some() {
             table.error(key, &format!("is of use only with sink = \"{of}\""));
@@ -90,7 +108,7 @@ fn subjects(table: &Table<'_>) -> Option<Subjects> {
     let key = table.get("subject_key").and_then(Item::text).and_then(|text| secret(&text));
     let word = match table.get("subjects") {
         None => "clear",
-        Some(item) => item.text()?.choose(&[("clear", "clear"), ("hashed", "hashed"), ("omitted", "omitted")])?,
+        Some(item) => item.text()?.choose(&SUBJECTS.map(|word| (word, word)))?,
     };
     match (word, table.get("subject_key").is_some()) {
         ("hashed", true) => key.map(Subjects::Hashed),
@@ -141,8 +159,38 @@ pub(super) fn telemetry(root: &Table<'_>) -> Option<TelemetryConfig> {
         return None;
     }
     let get = |key: &str| table.as_ref().and_then(|table| table.get(key));
-    let endpoint = match (get("endpoint"), named) {
-        (Some(item), _) => url::web(&item.text()?),
+    let endpoint = endpoint(root, table.as_ref(), named);
+    let switch = |key, variable| get(key).and_then(|item| item.boolean()).unwrap_or_else(|| !off(variable, "none"));
+    let wait = |key, bound: &super::super::read::units::Bound<_>| {
+        table.as_ref().map_or(bound.default, |table| table.duration(key, bound))
+    };
+    let name = get("service_name").and_then(Item::text).map(|text| text.as_str().to_owned());
+    let ratio = get("sample_ratio").map_or_else(|| Some(sampled(root)), |item| item.ratio());
+    let ca = get("ca").and_then(|item| item.text()?.path());
+    let headers = get("headers").and_then(|item| headers(&item)).unwrap_or_default();
+    let attributes = get("attributes").and_then(|item| attributes(&item)).unwrap_or_default();
+    let (traces, metrics) = (switch("traces", "OTEL_TRACES_EXPORTER"), switch("metrics", "OTEL_METRICS_EXPORTER"));
+    let (interval, timeout) =
+        (wait("interval", &bounds::TELEMETRY_INTERVAL), wait("timeout", &bounds::TELEMETRY_TIMEOUT));
+    let service_name = name.or_else(|| root.variable("OTEL_SERVICE_NAME")).unwrap_or_else(|| "portcullis".into());
+    let (endpoint, sample_ratio) = (endpoint?, ratio?);
+    Some(TelemetryConfig {
+        endpoint,
+        ca,
+        headers,
+        traces,
+        metrics,
+        sample_ratio,
+        interval,
+        timeout,
+        service_name,
+        attributes,
+    })
+}
+
+fn endpoint(root: &Table<'_>, table: Option<&Table<'_>>, variable: Option<String>) -> Option<::url::Url> {
+    match (table.and_then(|table| table.get("endpoint")), variable) {
+        (Some(item), _) => item.text().and_then(|text| url::web(&text)),
         (None, Some(named)) => {
             let found = ::url::Url::parse(&named).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
             found.or_else(|| {
@@ -151,29 +199,12 @@ pub(super) fn telemetry(root: &Table<'_>) -> Option<TelemetryConfig> {
             })
         }
         (None, None) => {
-            if let Some(table) = &table {
+            if let Some(table) = table {
                 table.missing("endpoint", "is required, here or in OTEL_EXPORTER_OTLP_ENDPOINT");
             }
             None
         }
-    };
-    let switch = |key, variable| get(key).and_then(|item| item.boolean()).unwrap_or_else(|| !off(variable, "none"));
-    let wait = |key, bound: &super::super::read::units::Bound<_>| {
-        table.as_ref().map_or(bound.default, |table| table.duration(key, bound))
-    };
-    let name = get("service_name").and_then(Item::text).map(|text| text.as_str().to_owned());
-    Some(TelemetryConfig {
-        ca: get("ca").and_then(|item| item.text()?.path()),
-        headers: get("headers").and_then(|item| headers(&item)).unwrap_or_default(),
-        traces: switch("traces", "OTEL_TRACES_EXPORTER"),
-        metrics: switch("metrics", "OTEL_METRICS_EXPORTER"),
-        sample_ratio: get("sample_ratio").map_or_else(|| Some(sampled(root)), |item| item.ratio())?,
-        interval: wait("interval", &bounds::TELEMETRY_INTERVAL),
-        timeout: wait("timeout", &bounds::TELEMETRY_TIMEOUT),
-        service_name: name.or_else(|| root.variable("OTEL_SERVICE_NAME")).unwrap_or_else(|| "portcullis".into()),
-        attributes: get("attributes").and_then(|item| attributes(&item)).unwrap_or_default(),
-        endpoint: endpoint?,
-    })
+    }
 }
 
 /// `OTEL_TRACES_SAMPLER` and its argument, of those that say which part of the traces is sampled.
@@ -220,9 +251,10 @@ pub(super) fn detection(root: &Table<'_>) -> DetectionConfig {
     };
     let texts = |key: &str| table.as_ref().and_then(|table| table.get(key)?.texts()).unwrap_or_default();
     let mut seen = Seen::default();
-    let words = [("address", "address"), ("client", "client")];
-    let blocked: Vec<&str> =
-        texts("block").iter().filter_map(|text| text.choose(&words).filter(|_| text.is_new(&mut seen))).collect();
+    let blocked: Vec<&str> = texts("block")
+        .iter()
+        .filter_map(|text| text.choose(&BLOCKED.map(|word| (word, word))).filter(|_| text.is_new(&mut seen)))
+        .collect();
     DetectionConfig {
         window: wait("window", &bounds::DETECTION_WINDOW),
         failures_per_address: count("failures_per_address", &bounds::SUSPICIOUS_FAILURES),

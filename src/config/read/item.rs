@@ -9,6 +9,7 @@ use toml::de::{DeArray, DeValue};
 
 use super::Report;
 use super::expand::{Expanded, expand};
+use super::shape::Key;
 use super::table::Table;
 use super::units::{Bound, parse_duration, parse_size, show_duration, show_size};
 
@@ -27,7 +28,7 @@ impl<'a> Item<'a> {
         None
     }
 
-    pub(crate) fn table(&self, keys: &[&str]) -> Option<Table<'a>> {
+    pub(crate) fn table(&self, keys: &[Key]) -> Option<Table<'a>> {
         match self.value.as_table() {
             Some(entries) => Some(Table::of(self, entries, keys)),
             None => self.error("must be a table"),

@@ -6,6 +6,7 @@
 
 pub(crate) mod expand;
 pub(crate) mod item;
+pub(crate) mod shape;
 pub(crate) mod table;
 pub(crate) mod units;
 

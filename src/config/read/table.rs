@@ -6,6 +6,7 @@ use toml::de::DeTable;
 
 use super::Report;
 use super::item::Item;
+use super::shape::Key;
 use super::units::Bound;
 
 /// A table, with the key path that leads to it.
@@ -17,7 +18,7 @@ pub(crate) struct Table<'a> {
 }
 
 impl<'a> Table<'a> {
-    pub(crate) fn root(report: &'a Report<'a>, entries: &'a DeTable<'a>, keys: &[&str]) -> Self {
+    pub(crate) fn root(report: &'a Report<'a>, entries: &'a DeTable<'a>, keys: &[Key]) -> Self {
         let table = Self { report, entries, path: String::new(), line: None };
         table.refuse_unknown(keys);
         table
@@ -28,17 +29,18 @@ impl<'a> Table<'a> {
         Self { report: item.report, entries, path: item.path.clone(), line: Some(item.line) }
     }
 
-    pub(crate) fn of(item: &Item<'a>, entries: &'a DeTable<'a>, keys: &[&str]) -> Self {
+    pub(crate) fn of(item: &Item<'a>, entries: &'a DeTable<'a>, keys: &[Key]) -> Self {
         let table = Self::free(item, entries);
         table.refuse_unknown(keys);
         table
     }
 
-    fn refuse_unknown(&self, keys: &[&str]) {
+    fn refuse_unknown(&self, keys: &[Key]) {
+        let keys: Vec<&str> = keys.iter().map(|key| key.name).collect();
         for (key, _) in self.entries {
             let name = key.get_ref();
             if !keys.contains(&name.as_ref()) {
-                let accepted = match nearest(name, keys) {
+                let accepted = match nearest(name, &keys) {
                     Some(near) => format!("did you mean {near}?"),
                     None => format!("accepted are {}", keys.join(", ")),
                 };

@@ -1,5 +1,7 @@
 //! The example file is a test too: it parses as shipped and with every key uncommented, and its defaults are the real ones.
 
+mod schema;
+
 use std::env::VarError;
 use std::io;
 use std::path::Path;
@@ -7,14 +9,18 @@ use std::path::Path;
 use proptest::prelude::*;
 
 use super::read::expand::Sources;
-use super::{Config, SessionKey, parse};
+use super::{Config, ConfigError, SessionKey, parse};
 
-const EXAMPLE: &str = include_str!("../../gateway.toml.example");
+const EXAMPLE: &str = include_str!("../../../gateway.toml.example");
 
 /// 32 bytes, each `k`.
 const SESSION_KEY: &str = "a2tra2tra2tra2tra2tra2tra2tra2tra2tra2tra2s=";
 
 fn read(text: &str) -> Config {
+    try_read(text).unwrap_or_else(|errors| panic!("{errors:#?}"))
+}
+
+fn try_read(text: &str) -> Result<Config, Vec<ConfigError>> {
     let sources = Sources {
         env: &|name| {
             let known = ["NOTES_API_KEY", "OTLP_TOKEN"].contains(&name);
@@ -25,11 +31,11 @@ fn read(text: &str) -> Config {
             if is_key { Ok(format!("{SESSION_KEY}\n")) } else { Err(io::ErrorKind::NotFound.into()) }
         },
     };
-    parse::parse(text, Path::new("gateway.toml"), &sources).unwrap_or_else(|errors| panic!("{errors:#?}"))
+    parse::parse(text, Path::new("gateway.toml"), &sources)
 }
 
 fn uncommented() -> String {
-    let key = |line: &str| line.starts_with('#') && !line.starts_with("# ") && line != "#";
+    let key = |line: &str| line.starts_with('#') && !line.starts_with("# ") && !line.starts_with("#:") && line != "#";
     let lines = EXAMPLE.lines().map(|line| if key(line) { line.replacen('#', "", 1) } else { line.to_owned() });
     lines.collect::<Vec<_>>().join("\n")
 }
@@ -64,15 +70,6 @@ fn the_example_names_the_real_defaults() {
     written.sort_by_key(|(name, _)| name.to_string());
     default.sort_by_key(|(name, _)| name.to_string());
     assert_eq!(default, written);
-}
-
-#[test]
-fn the_example_holds_every_key() {
-    let whole = uncommented();
-    let lines = whole.lines().filter(|line| !line.starts_with('#'));
-    let words: Vec<&str> = lines.flat_map(|line| line.split(['[', ']', '.', ' ', '{'])).collect();
-    let missing: Vec<&str> = parse::all_keys().filter(|key| !words.contains(key)).collect();
-    assert_eq!(missing, ["allow", "socket"], "in the prose: a route has one tenant rule, the audit stream one sink");
 }
 
 #[test]
