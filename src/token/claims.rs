@@ -37,21 +37,28 @@ impl Claims {
         let rules = &expect.rules;
         let subject = subject(payload, &rules.claims)?;
         let client = client(payload, rules)?;
+        let (scopes, token_id) = (scopes(payload, &rules.claims)?, token_id(payload, rules)?);
+        let further = further(payload, expect)?;
         Ok(Self {
             kind: kind(payload, &subject, client.as_ref()),
             subject,
             client,
-            scopes: scopes(payload, &rules.claims)?,
-            token_id: token_id(payload, rules)?,
+            scopes,
+            token_id,
             issued_at: super::times::issued_at(payload),
-            injected: injected(payload, &expect.claims)?,
-            facts: expect
-                .facts
-                .iter()
-                .map(|path| Ok((path.clone(), texts(payload, path)?)))
-                .collect::<Result<_, _>>()?,
+            injected: further.0,
+            facts: further.1,
         })
     }
+}
+
+type Injected = Vec<(ClaimPath, String)>;
+type Facts = Vec<(ClaimPath, Vec<String>)>;
+
+/// What the route injects, and what its policy asks about.
+pub(super) fn further(payload: &Map<String, Value>, expect: &Expectations) -> Result<(Injected, Facts), TokenError> {
+    let fact = |path: &ClaimPath| Ok((path.clone(), texts(payload, path)?));
+    Ok((injected(payload, &expect.claims)?, expect.facts.iter().map(fact).collect::<Result<_, _>>()?))
 }
 
 /// What makes a well-formed token of the right issuer the wrong one.
@@ -76,13 +83,13 @@ pub(super) fn tenant(payload: &Map<String, Value>, rules: &ClaimRules) -> Result
     TenantId::parse(text).map(Some).map_err(|_| TokenError::Tenant)
 }
 
-fn subject(payload: &Map<String, Value>, rules: &ClaimRules) -> Result<Subject, TokenError> {
+pub(super) fn subject(payload: &Map<String, Value>, rules: &ClaimRules) -> Result<Subject, TokenError> {
     let value = first(payload, &rules.subject).ok_or(TokenError::Subject)?;
     Subject::parse(principal(value, TokenError::Subject)?).map_err(|_| TokenError::Subject)
 }
 
 /// RFC 9068 §2.2 requires it; elsewhere an absent client is no client, but a malformed one is never overlooked.
-fn client(payload: &Map<String, Value>, rules: &TokenRules) -> Result<Option<ClientId>, TokenError> {
+pub(super) fn client(payload: &Map<String, Value>, rules: &TokenRules) -> Result<Option<ClientId>, TokenError> {
     let Some(value) = first(payload, &rules.claims.client) else {
         return if rules.strict { Err(TokenError::Client) } else { Ok(None) };
     };
@@ -101,7 +108,7 @@ fn kind(payload: &Map<String, Value>, subject: &Subject, client: Option<&ClientI
 }
 
 /// RFC 9068 §2.2.3: one string of scopes with single spaces between them; arrays only where the issuer's rules say so.
-fn scopes(payload: &Map<String, Value>, rules: &ClaimRules) -> Result<Vec<Scope>, TokenError> {
+pub(super) fn scopes(payload: &Map<String, Value>, rules: &ClaimRules) -> Result<Vec<Scope>, TokenError> {
     let scope = |text: &str| Scope::parse(text).map_err(|_| TokenError::Scope);
     match first(payload, &rules.scopes) {
         None => Ok(Vec::new()),
@@ -115,7 +122,7 @@ fn scopes(payload: &Map<String, Value>, rules: &ClaimRules) -> Result<Vec<Scope>
     }
 }
 
-fn token_id(payload: &Map<String, Value>, rules: &TokenRules) -> Result<Option<Box<str>>, TokenError> {
+pub(super) fn token_id(payload: &Map<String, Value>, rules: &TokenRules) -> Result<Option<Box<str>>, TokenError> {
     match payload.get("jti") {
         None if rules.strict => Err(TokenError::TokenId),
         None => Ok(None),

@@ -23,24 +23,29 @@ impl Header {
     pub(super) fn check(header: &Map<String, Value>, rules: &TokenRules) -> Result<Self, TokenError> {
         let algorithm = check_algorithm(header, rules)?;
         check_extensions(header)?;
-        let key_id = match header.get("kid") {
-            None => None,
-            Some(Value::String(kid)) if kid.len() <= MAX_KID_BYTES => Some(Box::from(kid.as_str())),
-            Some(_) => return Err(TokenError::Header),
-        };
+        let key_id = key_id(header)?;
         check_type(header, rules)?;
         Ok(Self { algorithm, key_id })
     }
 }
 
+/// RFC 7515 §4.1.4: only ever compared.
+pub(super) fn key_id(header: &Map<String, Value>) -> Result<Option<Box<str>>, TokenError> {
+    match header.get("kid") {
+        None => Ok(None),
+        Some(Value::String(kid)) if kid.len() <= MAX_KID_BYTES => Ok(Some(Box::from(kid.as_str()))),
+        Some(_) => Err(TokenError::Header),
+    }
+}
+
 /// RFC 8725 §3.1: from the issuer's list, in exact case. `none` and HMAC have no value that a list could hold.
-fn check_algorithm(header: &Map<String, Value>, rules: &TokenRules) -> Result<Algorithm, TokenError> {
+pub(super) fn check_algorithm(header: &Map<String, Value>, rules: &TokenRules) -> Result<Algorithm, TokenError> {
     let name = header.get("alg").and_then(Value::as_str).unwrap_or_default();
     algorithm_named(name).filter(|algorithm| rules.algorithms.contains(algorithm)).ok_or(TokenError::Algorithm)
 }
 
 /// Members that change how a token is read, or that bring their own key. `x5c` and thumbprints are not looked at.
-fn check_extensions(header: &Map<String, Value>) -> Result<(), TokenError> {
+pub(super) fn check_extensions(header: &Map<String, Value>) -> Result<(), TokenError> {
     let has = |names: &[&str]| names.iter().any(|name| header.contains_key(*name));
     // RFC 7515 §4.1.11: no extension is understood here, so every `crit` is refused; RFC 7797 `b64` with it.
     if has(&["crit", "b64"]) {
@@ -58,7 +63,7 @@ fn check_extensions(header: &Map<String, Value>) -> Result<(), TokenError> {
 }
 
 /// RFC 9068 §4, RFC 8725 §3.11. An absent `typ` is the empty text in the issuer's list; an empty one is no type.
-fn check_type(header: &Map<String, Value>, rules: &TokenRules) -> Result<(), TokenError> {
+pub(super) fn check_type(header: &Map<String, Value>, rules: &TokenRules) -> Result<(), TokenError> {
     let listed = |name: &str| rules.token_types.iter().any(|listed| listed == name);
     let Some(value) = header.get("typ") else {
         return listed("").then_some(()).ok_or(TokenError::Type);

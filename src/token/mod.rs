@@ -1,5 +1,6 @@
 //! What makes a token valid. Pure: text, keys and the time come in; an [`Identity`] or a [`TokenError`] comes out.
 
+pub mod accepted;
 mod audience;
 pub mod bare;
 pub mod bearer;
@@ -7,6 +8,7 @@ mod caller;
 mod claims;
 mod compact;
 pub mod error;
+pub mod examine;
 mod header;
 mod json;
 mod times;

@@ -11,31 +11,34 @@ const LATEST: u64 = 1 << 53;
 
 /// The second at which the token is refused, leeway included.
 pub(super) fn check(payload: &Map<String, Value>, rules: &TokenRules, now: u64) -> Result<u64, TokenError> {
-    let leeway = rules.leeway.as_secs();
-    let latest_start = now.saturating_add(leeway);
-
-    let exp = payload.get("exp").and_then(seconds).ok_or(TokenError::Expired)?;
-    let expires_at = exp.floor.saturating_add(leeway).min(LATEST);
-    if now >= expires_at {
-        return Err(TokenError::Expired);
-    }
-    if let Some(nbf) = payload.get("nbf") {
-        let nbf = seconds(nbf).ok_or(TokenError::NotBefore)?;
-        if nbf.ceil > latest_start {
-            return Err(TokenError::NotBefore);
-        }
-    }
-    match payload.get("iat") {
-        None if rules.strict => return Err(TokenError::IssuedAt),
-        None => {}
-        Some(iat) => {
-            let iat = seconds(iat).ok_or(TokenError::IssuedAt)?;
-            if iat.ceil > latest_start {
-                return Err(TokenError::IssuedAt);
-            }
-        }
-    }
+    let expires_at = expiry(payload, rules, now)?;
+    not_before(payload, rules, now)?;
+    not_issued_later(payload, rules, now)?;
     Ok(expires_at)
+}
+
+pub(super) fn expiry(payload: &Map<String, Value>, rules: &TokenRules, now: u64) -> Result<u64, TokenError> {
+    let exp = payload.get("exp").and_then(seconds).ok_or(TokenError::Expired)?;
+    let expires_at = exp.floor.saturating_add(rules.leeway.as_secs()).min(LATEST);
+    if now >= expires_at { Err(TokenError::Expired) } else { Ok(expires_at) }
+}
+
+pub(super) fn not_before(payload: &Map<String, Value>, rules: &TokenRules, now: u64) -> Result<(), TokenError> {
+    let Some(nbf) = payload.get("nbf") else { return Ok(()) };
+    let nbf = seconds(nbf).ok_or(TokenError::NotBefore)?;
+    if nbf.ceil > latest_start(rules, now) { Err(TokenError::NotBefore) } else { Ok(()) }
+}
+
+pub(super) fn not_issued_later(payload: &Map<String, Value>, rules: &TokenRules, now: u64) -> Result<(), TokenError> {
+    let Some(iat) = payload.get("iat") else {
+        return if rules.strict { Err(TokenError::IssuedAt) } else { Ok(()) };
+    };
+    let iat = seconds(iat).ok_or(TokenError::IssuedAt)?;
+    if iat.ceil > latest_start(rules, now) { Err(TokenError::IssuedAt) } else { Ok(()) }
+}
+
+fn latest_start(rules: &TokenRules, now: u64) -> u64 {
+    now.saturating_add(rules.leeway.as_secs())
 }
 
 /// A `NumericDate` (RFC 7519 §2) between the two whole seconds around it: each check takes the stricter one.

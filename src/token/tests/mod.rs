@@ -2,6 +2,7 @@
 
 mod bearer;
 mod claims;
+mod examine;
 mod header;
 mod keys;
 mod profiles;

@@ -198,7 +198,21 @@ impl Judge {
         judge
     }
 
+    /// The verdict of the request path. `examine` must come to the same.
     pub(super) fn judge(&self, token: &str) -> Result<Identity, TokenError> {
+        let verdict = self.verdict(token);
+        if let Ok(unverified) = Unverified::read(token) {
+            let claims = unverified.examine(&self.expect, self.tenant.as_ref(), self.now);
+            let signature = unverified.examine_signature(&self.expect, &self.keys);
+            let mut faults: Vec<TokenError> = claims.iter().filter_map(|one| one.verdict.err()).collect();
+            faults.extend(signature.err());
+            assert_eq!(verdict.is_ok(), faults.is_empty(), "{verdict:?}, but {faults:?}");
+            assert!(verdict.as_ref().err().is_none_or(|fault| faults.contains(fault)), "{verdict:?}, but {faults:?}");
+        }
+        verdict
+    }
+
+    fn verdict(&self, token: &str) -> Result<Identity, TokenError> {
         let checked = Unverified::read(token)?.check(&self.expect, self.tenant.as_ref(), self.now)?;
         let candidates = self.keys.candidates(checked.key_id(), checked.algorithm());
         checked.verify(&candidates)
