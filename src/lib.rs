@@ -6,6 +6,8 @@
 #[cfg(feature = "demo")]
 pub mod demo;
 
+pub mod doctor;
+
 pub mod server;
 
 mod reload;

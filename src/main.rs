@@ -23,6 +23,7 @@ fn main() -> ExitCode {
         Command::Explain(question) => {
             load(Config::load(file)).and_then(|config| cli::explain(&config, file, &question))
         }
+        Command::Doctor(question) => load(Config::check(file)).and_then(|config| cli::doctor(&config, &question)),
         Command::Audit { audit: cli::Audit::Verify(question) } => cli::verify(&question, file),
         Command::Healthcheck => {
             load(Config::load(file)).and_then(|config| cli::healthcheck(config.admin)).map(Said::from)

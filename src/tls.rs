@@ -155,7 +155,7 @@ fn server_config(tls: &Tls, chain: Vec<CertificateDer<'static>>) -> Result<Serve
 }
 
 /// When the whole chain begins and ends to be valid, in seconds since 1970.
-fn validity(chain: &[CertificateDer<'_>]) -> (Option<i64>, Option<i64>) {
+pub(crate) fn validity(chain: &[CertificateDer<'_>]) -> (Option<i64>, Option<i64>) {
     let of_one = |der: &CertificateDer<'_>| {
         let (_, certificate) = x509_parser::parse_x509_certificate(der).ok()?;
         let validity = certificate.validity();

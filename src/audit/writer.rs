@@ -12,7 +12,7 @@ use super::sink::{Last, Sink};
 use crate::config::watching::Chain;
 
 /// Lines that are written at once.
-const BATCH: usize = 256;
+pub(super) const BATCH: usize = 256;
 /// After a failure: soon enough to go on as soon as there is room again.
 const RETRY: Duration = Duration::from_millis(250);
 /// A failure that lasts is told again after this.

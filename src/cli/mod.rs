@@ -2,6 +2,8 @@
 
 mod audit;
 mod check;
+mod credential;
+mod doctor;
 mod explain;
 mod healthcheck;
 mod warnings;
@@ -13,11 +15,12 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 use clap_complete::Shell;
-use portcullis::config::ConfigError;
+use portcullis::config::{Config, ConfigError, RouteConfig};
 use portcullis::server::StartError;
 
 pub(crate) use audit::{Audit, verify};
 pub(crate) use check::summary;
+pub(crate) use doctor::doctor;
 pub(crate) use explain::explain;
 pub(crate) use healthcheck::healthcheck;
 
@@ -42,6 +45,9 @@ pub(crate) enum Command {
     Check,
     /// Say what a caller may do, and which rule says so; exit 0 when it is allowed, 1 when not. Opens no socket
     Explain(explain::Question),
+    /// Find out why logins fail: look at issuers, routes and upstreams as a client would, live; exit 0 when nothing is wrong, 1 when
+    /// something is
+    Doctor(doctor::Question),
     /// Work with the audit stream
     Audit {
         /// What to do
@@ -131,6 +137,14 @@ impl From<StartError> for Failure {
     fn from(why: StartError) -> Self {
         Self::Other(why.to_string())
     }
+}
+
+/// The route of this name.
+fn route<'c>(config: &'c Config, name: &str) -> Result<&'c RouteConfig, Failure> {
+    config.routes.iter().find(|route| route.name.as_str() == name).ok_or_else(|| {
+        let names: Vec<&str> = config.routes.iter().map(|route| route.name.as_str()).collect();
+        Failure::Usage(format!("no route is called {name:?}; the configuration has {}", names.join(", ")))
+    })
 }
 
 /// The JSON Schema of a file.

@@ -1,6 +1,7 @@
 //! `gateway.toml`: its document (`read`), the step from it to validated types (`parse`), and what is wrong with it
 //! ([`error`]). Nothing outside this folder sees the document; a [`Config`] holds only what has been checked.
 
+mod algorithm;
 pub mod error;
 pub mod files;
 mod parse;
@@ -25,6 +26,7 @@ use http::{HeaderName, HeaderValue, Uri};
 use ipnet::IpNet;
 
 use crate::names::{Issuer, RouteName, Scope, TenantId};
+pub use algorithm::Algorithm;
 pub use error::ConfigError;
 pub use parse::url::is_loopback;
 pub use policy::{Effect, Pattern, PolicyConfig, Rule};
@@ -270,6 +272,8 @@ pub struct IssuerConfig {
     pub ca: Option<PathBuf>,
     /// True lets `http://` through, for loopback addresses only.
     pub insecure_http: bool,
+    /// The provider's profile that the rules come from.
+    pub profile: &'static str,
     /// What a token of this issuer must look like.
     pub rules: TokenRules,
     /// When keys are fetched and how long they serve.
@@ -289,31 +293,6 @@ pub struct TokenRules {
     pub strict: bool,
     /// Which claims carry client, scopes and tenant, and which values others must have.
     pub claims: ClaimRules,
-}
-
-/// A signature algorithm that can be allowed. HMAC and `none` cannot even be named.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Algorithm {
-    /// RSASSA-PKCS1-v1_5 with SHA-256.
-    Rs256,
-    /// RSASSA-PKCS1-v1_5 with SHA-384.
-    Rs384,
-    /// RSASSA-PKCS1-v1_5 with SHA-512.
-    Rs512,
-    /// RSASSA-PSS with SHA-256.
-    Ps256,
-    /// RSASSA-PSS with SHA-384.
-    Ps384,
-    /// RSASSA-PSS with SHA-512.
-    Ps512,
-    /// ECDSA on P-256 with SHA-256.
-    Es256,
-    /// ECDSA on P-384 with SHA-384.
-    Es384,
-    /// `EdDSA`; only with Ed25519 keys.
-    EdDsa,
-    /// `EdDSA` with Ed25519 under its fully-specified name (RFC 9864).
-    Ed25519,
 }
 
 /// When keys are fetched and how long they serve.

@@ -49,7 +49,7 @@ pub(super) fn jwks_uri(document: &[u8], issuer: &Issuer) -> Result<Url, Discover
 }
 
 /// Where the metadata can be, in the order in which MCP clients look; empty when the issuer is no URL.
-pub(super) fn locations(issuer: &Issuer) -> Vec<Url> {
+pub(crate) fn locations(issuer: &Issuer) -> Vec<Url> {
     let Ok(base) = Url::parse(issuer.as_str()) else {
         return Vec::new();
     };

@@ -14,4 +14,6 @@ mod store;
 #[cfg(test)]
 pub(crate) mod test_issuer;
 
+pub(crate) use discovery::locations as metadata_locations;
+pub(crate) use fetch::may_be_fetched;
 pub(crate) use store::{KeyStore, Keys, Origin, Status, Unavailable};

@@ -109,6 +109,7 @@ pub(crate) fn config(issuer: Issuer, jwks_uri: Option<&str>) -> IssuerConfig {
         jwks_uri: jwks_uri.map(|uri| uri.parse().unwrap()),
         ca: None,
         insecure_http: true,
+        profile: "generic",
         rules: TokenRules {
             algorithms: vec![Algorithm::EdDsa, Algorithm::Es256],
             token_types: vec!["at+jwt".into()],

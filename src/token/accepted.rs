@@ -26,7 +26,9 @@ pub fn accepted(
             Some(format!("aud {}", audiences.join(" or ")))
         }
         TokenError::Type => Some(format!("typ {:?}", rules?.token_types)),
-        TokenError::Algorithm => Some(format!("alg {:?}", rules?.algorithms)),
+        TokenError::Algorithm => {
+            Some(format!("alg {}", rules?.algorithms.iter().map(ToString::to_string).collect::<Vec<_>>().join(" or ")))
+        }
         TokenError::Subject => Some(format!("a subject in {}", claims(&rules?.claims.subject))),
         TokenError::Client => Some(format!("a client in {}", claims(&rules?.claims.client))),
         TokenError::Scope => Some(format!("scopes in {}, separated by single blanks", claims(&rules?.claims.scopes))),

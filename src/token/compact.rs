@@ -9,7 +9,7 @@ use super::TokenError;
 const MAX_TOKEN_BYTES: usize = 16 * 1024;
 
 /// The three parts, decoded. Nothing in them has been read.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Compact<'a> {
     /// What the signature is over: the first two parts as they came, with the dot between them.
     pub(super) message: &'a str,

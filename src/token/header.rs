@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use crate::config::{Algorithm, TokenRules};
-use crate::keys::jwks::{MAX_KID_BYTES, algorithm_named};
+use crate::keys::jwks::MAX_KID_BYTES;
 
 use super::TokenError;
 
@@ -41,7 +41,7 @@ pub(super) fn key_id(header: &Map<String, Value>) -> Result<Option<Box<str>>, To
 /// RFC 8725 §3.1: from the issuer's list, in exact case. `none` and HMAC have no value that a list could hold.
 pub(super) fn check_algorithm(header: &Map<String, Value>, rules: &TokenRules) -> Result<Algorithm, TokenError> {
     let name = header.get("alg").and_then(Value::as_str).unwrap_or_default();
-    algorithm_named(name).filter(|algorithm| rules.algorithms.contains(algorithm)).ok_or(TokenError::Algorithm)
+    Algorithm::named(name).filter(|algorithm| rules.algorithms.contains(algorithm)).ok_or(TokenError::Algorithm)
 }
 
 /// Members that change how a token is read, or that bring their own key. `x5c` and thumbprints are not looked at.

@@ -113,6 +113,11 @@ impl<'a> Unverified<'a> {
         Ok(Self { header: json::object(&parts.header)?, payload: json::object(&parts.payload)?, parts })
     }
 
+    /// The same once more, for whoever asks twice.
+    pub(crate) fn again(&self) -> Self {
+        Self { parts: self.parts.clone(), header: self.header.clone(), payload: self.payload.clone() }
+    }
+
     /// `iss`, unverified: only for choosing whose expectations apply.
     pub fn issuer(&self) -> Option<&str> {
         self.payload.get("iss").and_then(Value::as_str)

@@ -136,10 +136,34 @@ fn schema_prints_what_editors_want_without_a_configuration() {
 }
 
 #[test]
+fn doctor_says_what_is_wrong_and_exits_1_and_wrong_questions_exit_2() {
+    // Nobody listens on these; the upstream's credential is in no output.
+    let folder = folder(|text| {
+        let text = text.replace("http://127.0.0.1:3000", "http://127.0.0.1:9");
+        let text = text.replace("https://mcp.example.com/mcp", "https://127.0.0.1:9/mcp");
+        text.replace("https://login.example.com\"", "http://127.0.0.1:9\"\ninsecure_http = true")
+    });
+    let outcome = portcullis(folder.path(), &["doctor"]);
+    assert_eq!((outcome.code, outcome.stderr.as_str()), (Some(1), ""), "{}", outcome.stdout);
+    assert_eq!(outcome.stdout.matches("[connect]").count(), 3, "{}", outcome.stdout);
+    assert!(outcome.stdout.ends_with("3 problems, 0 warnings (docs/doctor.md explains the words in brackets)\n"));
+    for (arguments, said) in [
+        (["doctor", "--route", "other"], "no route is called \"other\"; the configuration has notes"),
+        (["doctor", "--as", "nobody"], "claude, vscode, cursor, chatgpt, inspector"),
+        (["doctor", "--tenant", "a/b"], "--tenant: must be 1 to 63 of"),
+        (["doctor", "--connect", "here"], "--connect"),
+    ] {
+        let outcome = portcullis(folder.path(), &arguments);
+        assert_eq!((outcome.code, outcome.stdout.as_str()), (Some(2), ""), "{arguments:?}");
+        assert!(outcome.stderr.contains(said), "{}", outcome.stderr);
+    }
+}
+
+#[test]
 fn check_says_every_mistake_and_exits_2() {
     let folder =
         folder(|text| text.replace("[listen]", "[listen]\nadress = 1").replace("tenant = \"any\"", "tenant = 1"));
-    for arguments in [["check"].as_slice(), &["run"], &[], &["healthcheck"]] {
+    for arguments in [["check"].as_slice(), &["run"], &[], &["healthcheck"], &["doctor"]] {
         let outcome = portcullis(folder.path(), arguments);
         assert_eq!((outcome.code, outcome.stdout.as_str()), (Some(2), ""));
         assert_eq!(

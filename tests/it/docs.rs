@@ -15,7 +15,7 @@ const LISTEN: &str = "[listen]\naddress = \"[::1]:0\"\ninsecure_plaintext = true
 /// Seconds since 1970, while the tokens of the examples are good.
 const NOW: u64 = 1_795_300_100;
 /// Folders of the source that write no reasons: their dotted texts are keys of the configuration, claims and file names.
-const SILENT: [&str; 5] = ["demo/", "cli/", "config/", "telemetry/span.rs", "telemetry/instruments.rs"];
+const SILENT: [&str; 6] = ["demo/", "cli/", "config/", "doctor/", "telemetry/span.rs", "telemetry/instruments.rs"];
 /// Dotted texts elsewhere that are no reasons.
 const NO_REASONS: [&str; 4] = ["listen.address", "admin.address", "page.css", "service.version"];
 
@@ -87,7 +87,11 @@ fn face(line: &str) -> Option<(&str, &str)> {
 
 /// The rows of the tables in `docs/errors.md`, by the word that they explain.
 fn explained() -> BTreeMap<String, String> {
-    let text = read(&root().join("docs/errors.md"));
+    rows("errors.md")
+}
+
+fn rows(page: &str) -> BTreeMap<String, String> {
+    let text = read(&root().join("docs").join(page));
     let rows = text.lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`'));
     rows.map(|(word, row)| (word.to_owned(), row.to_owned())).collect()
 }
@@ -106,6 +110,31 @@ fn nothing_is_explained_that_does_not_exist() {
     let exists = |word: &String| sources.iter().any(|(_, code)| code.contains(&format!("\"{word}\"")));
     let invented: Vec<_> = explained().into_keys().filter(|word| !exists(word)).collect();
     assert!(invented.is_empty(), "docs/errors.md explains {invented:?}, which no code writes");
+}
+
+/// The codes of the doctor's findings: the first text where a finding is made.
+fn findings() -> BTreeSet<String> {
+    const MADE: [&str; 6] = [".ok(", ".note(", ".warning(", ".problem(", "wrong(", ".push(("];
+    let mut found = BTreeSet::new();
+    for (_, code) in sources().iter().filter(|(name, _)| name.starts_with("doctor/")) {
+        for made in MADE {
+            let first =
+                code.split(made).skip(1).filter_map(|rest| rest.trim_start().strip_prefix('"')?.split('"').next());
+            found.extend(first.map(str::to_owned));
+        }
+    }
+    found
+}
+
+#[test]
+fn every_finding_of_the_doctor_is_explained_and_no_other() {
+    let (made, mut explained) = (findings(), rows("doctor.md"));
+    assert!(made.len() > 40, "only {} were found: the test does not see them", made.len());
+    let reasons = self::explained();
+    let missing: Vec<_> =
+        made.iter().filter(|code| explained.remove(*code).is_none() && !reasons.contains_key(*code)).collect();
+    assert!(missing.is_empty(), "docs/doctor.md does not explain {missing:?}");
+    assert!(explained.is_empty(), "docs/doctor.md explains {:?}, which no code says", explained.keys());
 }
 
 #[test]

@@ -4,10 +4,9 @@ mod answer;
 mod excerpt;
 mod who;
 
-use std::fmt::{self, Write as _};
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::str::FromStr;
 
 use clap::Args;
 use portcullis::config::{Config, RouteConfig};
@@ -15,7 +14,8 @@ use portcullis::mcp::Operation;
 use portcullis::mcp::message::{COMPLETE, LISTEN, MAX_METHOD_BYTES, MAX_NAME_BYTES, Target, TargetKind, naming_of};
 use portcullis::names::TenantId;
 
-use super::{Failure, Said};
+use super::credential::TokenText;
+use super::{Failure, Said, route};
 use who::Known;
 
 /// Who asks for what.
@@ -40,24 +40,6 @@ pub(crate) struct Question {
     /// The tenant in the URL, for routes with {tenant}
     #[arg(long)]
     tenant: Option<String>,
-}
-
-/// A token on the command line: kept out of every output.
-#[derive(Clone)]
-struct TokenText(String);
-
-impl FromStr for TokenText {
-    type Err = std::convert::Infallible;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Ok(Self(text.to_owned()))
-    }
-}
-
-impl fmt::Debug for TokenText {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("TokenText(…)")
-    }
 }
 
 /// The answer: exit 0 when the operation is allowed, else 1.
@@ -91,13 +73,6 @@ impl Text {
         // Writing to a String cannot fail.
         _ = writeln!(self.0, "{word:<11}{rest}");
     }
-}
-
-fn route<'c>(config: &'c Config, name: &str) -> Result<&'c RouteConfig, Failure> {
-    config.routes.iter().find(|route| route.name.as_str() == name).ok_or_else(|| {
-        let names: Vec<&str> = config.routes.iter().map(|route| route.name.as_str()).collect();
-        Failure::Usage(format!("no route is called {name:?}; the configuration has {}", names.join(", ")))
-    })
 }
 
 fn tenant(route: &RouteConfig, written: Option<&str>) -> Result<Option<TenantId>, Failure> {

@@ -1,7 +1,6 @@
 //! Whom a question is about: a token whose signature nobody checks, or claims that somebody wrote down.
 
 use std::fs::File;
-use std::io::{self, Read};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use portcullis::config::{Config, IssuerConfig, RouteConfig};
@@ -12,10 +11,8 @@ use portcullis::token::bare::BareClaims;
 use portcullis::token::verify::{Expectations, Unverified};
 use portcullis::token::{Caller, TokenError};
 
-use super::{Failure, Question, Text, TokenText};
-
-/// Longer than any token, and than the claims in one.
-const MAX_INPUT_BYTES: u64 = 64 * 1024;
+use super::super::credential::read;
+use super::{Failure, Question, Text};
 
 /// What became of the credentials.
 pub(super) enum Known {
@@ -44,7 +41,7 @@ pub(super) fn identify(
 ) -> Result<Known, Failure> {
     let issuers: Vec<&IssuerConfig> = route.issuers.iter().filter_map(|at| config.issuers.get(*at)).collect();
     let judged = match (&question.token, &question.claims) {
-        (Some(token), _) => Ok(by_token(route, &issuers, &token_text(token)?, tenant)),
+        (Some(token), _) => Ok(by_token(route, &issuers, &token.read()?, tenant)),
         (None, Some(path)) => {
             let unread = |why: &dyn std::fmt::Display| Failure::Usage(format!("--claims: {}: {why}", path.display()));
             let text = File::open(path).and_then(read).map_err(|why| unread(&why))?;
@@ -115,20 +112,6 @@ fn by_claims<'c>(
 
 fn by_name<'c>(issuers: &[&'c IssuerConfig], name: Option<&str>) -> Option<&'c IssuerConfig> {
     issuers.iter().find(|issuer| name == Some(issuer.issuer.as_str())).copied()
-}
-
-fn token_text(TokenText(text): &TokenText) -> Result<String, Failure> {
-    let text = if text == "-" { read(io::stdin())? } else { text.clone() };
-    Ok(text.trim().to_owned())
-}
-
-fn read(from: impl Read) -> io::Result<String> {
-    let mut text = String::new();
-    from.take(MAX_INPUT_BYTES + 1).read_to_string(&mut text)?;
-    if text.len() as u64 > MAX_INPUT_BYTES {
-        return Err(io::Error::other("longer than 64KiB"));
-    }
-    Ok(text)
 }
 
 pub(super) fn describe(text: &mut Text, known: &KnownCaller) {

@@ -15,7 +15,7 @@ pub(super) const KEYS: &[Key] = &[
     Key::of("jwks_uri", Shape::Text),
     Key::of("ca", Shape::Text),
     Key::of("insecure_http", Shape::Flag),
-    Key::of("algorithms", Shape::Words(|| words(ALGORITHMS))),
+    Key::of("algorithms", Shape::Words(|| words(Algorithm::NAMED))),
     Key::of("token_types", Shape::Texts),
     Key::of("leeway", Shape::Wait(&bounds::LEEWAY)),
     Key::of("strict", Shape::Flag),
@@ -30,18 +30,6 @@ const CLAIMS_KEYS: &[Key] = &[
     Key::of("client", Shape::TextOrTexts),
     Key::of("scopes", Shape::TextOrTexts),
     Key::of("tenant", Shape::Text),
-];
-const ALGORITHMS: &[(&str, Algorithm)] = &[
-    ("RS256", Algorithm::Rs256),
-    ("RS384", Algorithm::Rs384),
-    ("RS512", Algorithm::Rs512),
-    ("PS256", Algorithm::Ps256),
-    ("PS384", Algorithm::Ps384),
-    ("PS512", Algorithm::Ps512),
-    ("ES256", Algorithm::Es256),
-    ("ES384", Algorithm::Es384),
-    ("EdDSA", Algorithm::EdDsa),
-    ("Ed25519", Algorithm::Ed25519),
 ];
 /// RFC 8725 §3.11: tokens made for another purpose, which share the issuer's keys and must never pass as access tokens.
 const OTHER_PURPOSES: &[&str] =
@@ -84,10 +72,10 @@ fn config(table: &Table<'_>, name: Option<String>, issuers: &mut Seen) -> Option
     let issuer = issuer.filter(|text| text.is_new(issuers)).and_then(|text| issuer_name(&text, insecure_http));
     let jwks_uri = table.get("jwks_uri").and_then(Item::text).and_then(|text| url::issuer(&text, insecure_http));
     let ca = table.get("ca").and_then(Item::text).and_then(|text| text.path());
-    let profile = profile(table);
+    let profile = profile(table).unwrap_or(&GENERIC);
     let keys = keys(table);
-    let rules = rules(table, profile.unwrap_or(&GENERIC));
-    Some(IssuerConfig { name: name?, issuer: issuer?, jwks_uri, ca, insecure_http, rules, keys })
+    let rules = rules(table, profile);
+    Some(IssuerConfig { name: name?, issuer: issuer?, jwks_uri, ca, insecure_http, profile: profile.name, rules, keys })
 }
 
 fn issuer_name(text: &Text<'_>, insecure_http: bool) -> Option<Issuer> {
@@ -146,7 +134,7 @@ fn algorithm(text: &Text<'_>) -> Option<Algorithm> {
             text.error("HMAC cannot be allowed: whoever can check such a token can also make one")
         }
         other if other.eq_ignore_ascii_case("none") => text.error("none cannot be allowed: it is no signature"),
-        _ => text.choose(ALGORITHMS),
+        _ => text.choose(Algorithm::NAMED),
     }
 }
 

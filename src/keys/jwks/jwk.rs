@@ -73,6 +73,11 @@ impl VerificationKey {
         self.kid.as_deref()
     }
 
+    /// Those that key type, curve and the key's own `alg` allow.
+    pub fn algorithms(&self) -> &[Algorithm] {
+        &self.algorithms
+    }
+
     /// Tells this key from every other.
     pub fn fingerprint(&self) -> &Fingerprint {
         &self.fingerprint
@@ -149,25 +154,8 @@ fn check_use(jwk: &Value) -> Result<(), &'static str> {
 /// The key's own `alg`: the only one it may be used with (RFC 8725 §3.1).
 fn algorithm(jwk: &Value) -> Result<Option<Algorithm>, &'static str> {
     let Some(name) = jwk.get("alg") else { return Ok(None) };
-    let found = name.as_str().and_then(algorithm_named);
+    let found = name.as_str().and_then(Algorithm::named);
     found.map(Some).ok_or("key.alg")
-}
-
-/// The algorithm of this registered name (RFC 7518 §3.1, RFC 8037 §3.1, RFC 9864 §2.2), exact case.
-pub(crate) fn algorithm_named(name: &str) -> Option<Algorithm> {
-    Some(match name {
-        "RS256" => Algorithm::Rs256,
-        "RS384" => Algorithm::Rs384,
-        "RS512" => Algorithm::Rs512,
-        "PS256" => Algorithm::Ps256,
-        "PS384" => Algorithm::Ps384,
-        "PS512" => Algorithm::Ps512,
-        "ES256" => Algorithm::Es256,
-        "ES384" => Algorithm::Es384,
-        "EdDSA" => Algorithm::EdDsa,
-        "Ed25519" => Algorithm::Ed25519,
-        _ => return None,
-    })
 }
 
 fn read_rsa(jwk: &Value) -> Result<Material, &'static str> {

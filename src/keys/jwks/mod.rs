@@ -10,8 +10,8 @@ use serde_json::Value;
 
 use crate::config::Algorithm;
 
+pub(crate) use jwk::MAX_KID_BYTES;
 pub use jwk::{Fingerprint, VerificationKey};
-pub(crate) use jwk::{MAX_KID_BYTES, algorithm_named};
 
 /// Most keys that one set may hold; a longer set is refused whole.
 const MAX_KEYS: usize = 100;
@@ -110,6 +110,11 @@ impl KeySet {
     /// True when the key that once verified a token is still published.
     pub fn contains(&self, fingerprint: &Fingerprint) -> bool {
         self.keys.iter().any(|key| key.fingerprint() == fingerprint)
+    }
+
+    /// The usable keys.
+    pub fn iter(&self) -> impl Iterator<Item = &VerificationKey> {
+        self.keys.iter()
     }
 
     /// How many usable keys there are.

@@ -10,7 +10,7 @@ export function makeCertificates() {
   const file = (name) => path.join(folder, name);
   const openssl = (...args) => execFileSync('openssl', args, { cwd: folder, stdio: ['ignore', 'ignore', 'pipe'] });
 
-  openssl('req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2',
+  openssl('req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '30',
     '-keyout', 'ca.key', '-out', 'ca.pem', '-subj', '/CN=Portcullis end-to-end CA',
     '-addext', 'basicConstraints=critical,CA:TRUE', '-addext', 'keyUsage=critical,keyCertSign,cRLSign');
   openssl('req', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes',
@@ -24,7 +24,7 @@ export function makeCertificates() {
     'authorityKeyIdentifier=keyid',
   ].join('\n'));
   openssl('x509', '-req', '-in', 'leaf.csr', '-CA', 'ca.pem', '-CAkey', 'ca.key', '-CAcreateserial',
-    '-days', '2', '-out', 'leaf.pem', '-extfile', 'leaf.ext');
+    '-days', '30', '-out', 'leaf.pem', '-extfile', 'leaf.ext');
   return {
     ca: file('ca.pem'),
     certificate: file('leaf.pem'),

@@ -29,6 +29,8 @@ export async function startGateway(issuer, routes, { issuerKeys = {}, sessions }
   return {
     origin,
     url: `${origin}/mcp`,
+    /** Its configuration. */
+    file: path.join(folder, 'gateway.toml'),
     admin: `http://127.0.0.1:${admin}`,
     log: () => gateway.output,
 

@@ -6,6 +6,7 @@ import { sharedMemory } from './memory.mjs';
 import { freePort } from './ports.mjs';
 import { clientCredentials, requestToken } from './tokens.mjs';
 
+const UNALTERED = 'x-unaltered';
 const SCOPES = 'mcp:tools mcp:read mcp:write mcp:admin';
 
 /** Starts an authorization server whose keys can be exchanged while it runs. */
@@ -19,7 +20,8 @@ export async function startIssuer({ tokenLifetime = 300, algorithm = 'RS256', te
   let answer = newProvider(settings, keys).callback();
   const server = http.createServer((request, response) => {
     if (request.url === '/jwks') issuer.keysFetched = Date.now();
-    answer(request, response);
+    if (issuer.alter && request.method === 'GET' && !request.headers[UNALTERED]) altered(issuer, request, response);
+    else answer(request, response);
   });
   await new Promise((resolve) => server.listen(port, '127.0.0.1', resolve));
 
@@ -27,6 +29,9 @@ export async function startIssuer({ tokenLifetime = 300, algorithm = 'RS256', te
     url,
     /** Every token that was handed out: none of them may turn up in a log. */
     minted,
+
+    /** Makes another answer of the one to a GET request: gets and gives `{ path, status, headers, text }`. */
+    alter: undefined,
 
     /** When the key set was asked for last, in milliseconds. */
     keysFetched: 0,
@@ -54,6 +59,15 @@ export async function startIssuer({ tokenLifetime = 300, algorithm = 'RS256', te
     },
   };
   return issuer;
+}
+
+/** Asks itself for the true answer, and gives what becomes of it. */
+async function altered(issuer, request, response) {
+  const found = await fetch(issuer.url + request.url, { headers: { [UNALTERED]: 'yes' }, redirect: 'manual' });
+  const headers = Object.fromEntries(found.headers);
+  for (const name of ['content-length', 'transfer-encoding', 'connection', 'keep-alive']) delete headers[name];
+  const { status, headers: given, text } = issuer.alter({ path: request.url, status: found.status, headers, text: await found.text() });
+  response.writeHead(status, given).end(text);
 }
 
 function tenantByName(name) {
