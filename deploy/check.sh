@@ -34,6 +34,15 @@ main() {
     check "configuration: systemd" configuration deploy/gateway.systemd.toml
     check "configuration: README" configuration <(awk '/^```/ { inside = /toml/; next } inside' README.md)
     check "links between documents" links
+    if command -v promtool >/dev/null; then
+        check "alerts: rules" promtool check rules deploy/prometheus/alerts.yml
+        check "alerts: what fires" promtool test rules deploy/prometheus/alerts.test.yml
+        check "alerts: each has a test" alerts_are_tested
+        check "dashboard: queries" dashboard_queries
+        check "metrics: conventions" metrics_are_conventional
+    else
+        skip "alerts, dashboard, metrics: no promtool (Debian: prometheus)"
+    fi
     if command -v systemd-analyze >/dev/null; then
         check "systemd unit" unit_is_valid
         check "systemd unit's exposure" unit_is_closed
@@ -120,6 +129,51 @@ links() {
             [[ -e $(dirname "$document")/$link ]] || { echo "$document: $link is not there"; return 1; }
         done < <(grep -oE '\]\([^)#]+' "$document" | cut -c3- | grep -v '^https:')
     done
+}
+
+alerts_are_tested() {
+    diff <(sed -n 's/.*- alert: //p' deploy/prometheus/alerts.yml | sort) \
+        <(sed -n 's/^  - name: \(Portcullis.*\)/\1/p' deploy/prometheus/alerts.test.yml | sort)
+}
+
+# Each query of the dashboard as a rule, its variables filled in: promtool reads rules only.
+dashboard_queries() {
+    "$TOOLS/bin/python" - deploy/grafana/portcullis.json >"$WORK/dashboard.yml" <<'PYTHON'
+import json, sys
+
+def queries(value):
+    if isinstance(value, dict):
+        if "expr" in value:
+            yield value["expr"]
+        value = list(value.values())
+    for inner in value if isinstance(value, list) else []:
+        yield from queries(inner)
+
+rules = []
+for number, query in enumerate(queries(json.load(open(sys.argv[1])))):
+    for variable, text in {"$__rate_interval": "5m", "$instance": ".*", "$route": ".*"}.items():
+        query = query.replace(variable, text)
+    assert "$" not in query, query
+    rules.append({"record": f"query:{number}", "expr": query})
+assert len(rules) > 30, len(rules)
+print(json.dumps({"groups": [{"name": "dashboard", "rules": rules}]}))
+PYTHON
+    promtool check rules "$WORK/dashboard.yml"
+}
+
+# What a running gateway shows, as Prometheus' own linter sees it.
+metrics_are_conventional() {
+    local port status=0
+    port=$("$TOOLS/bin/python" -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+    sed -e 's/^address = "0.0.0.0:8443"/address = "127.0.0.1:0"/' -e "s#\"tls/#\"$WORK/configuration/#" \
+        -e "s/^#address = \"127.0.0.1:9090\"/address = \"127.0.0.1:$port\"/" gateway.toml.example >"$WORK/metrics.toml"
+    "$BINARY" run --config "$WORK/metrics.toml" >"$WORK/metrics.log" &
+    local gateway=$!
+    curl --silent --show-error --retry 50 --retry-connrefused --retry-delay 0 --retry-max-time 10 \
+        -H 'accept: text/plain;version=0.0.4' "http://127.0.0.1:$port/metrics" >"$WORK/metrics.txt" || status=$?
+    kill "$gateway"
+    wait "$gateway" || status=$?
+    ((status == 0)) && grep -q '^portcullis_ready ' "$WORK/metrics.txt" && promtool check metrics <"$WORK/metrics.txt"
 }
 
 # systemd wants the program to exist.

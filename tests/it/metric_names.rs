@@ -67,6 +67,27 @@ async fn every_metric_is_in_the_document_with_its_type_and_labels() {
     assert_eq!(found, documented());
 }
 
+/// The metrics that a text names.
+fn named(text: &str) -> BTreeSet<String> {
+    let words = text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
+    words.filter(|word| word.starts_with("portcullis_") || word.starts_with("process_")).map(str::to_owned).collect()
+}
+
+#[test]
+fn alerts_and_dashboard_name_metrics_that_exist() {
+    let documented = documented();
+    for path in ["deploy/prometheus/alerts.yml", "deploy/prometheus/alerts.test.yml", "deploy/grafana/portcullis.json"]
+    {
+        let names = named(&fs::read_to_string(file(path)).unwrap());
+        assert!(names.len() > 8, "{path}: {names:?}");
+        for name in names {
+            let of_histogram = name.strip_suffix("_bucket").and_then(|base| documented.get(base));
+            let exists = documented.contains_key(&name) || of_histogram.is_some_and(|(kind, _)| kind == "histogram");
+            assert!(exists, "{path} names {name}, which does not exist");
+        }
+    }
+}
+
 /// Every text between quotes in a part of a source file.
 fn words(path: &str) -> Vec<String> {
     let text = fs::read_to_string(file(path)).unwrap();
