@@ -93,13 +93,17 @@ struct Context {
     id: Option<RequestId>,
 }
 
+/// Threat O8: a bug costs one request, not the connection of others.
+async fn contained<T>(work: impl Future<Output = T>) -> Option<T> {
+    AssertUnwindSafe(work).catch_unwind().await.ok()
+}
+
 impl Handler {
     /// Answers one request. Never fails: a rejection is a response too.
     pub(crate) async fn handle(&self, peer: &Peer, request: Request<Incoming>) -> Response<ReplyBody> {
         let mut audit = Audit::begin(peer, &request, &self.unrouted, &self.witnesses);
-        // Threat O8: a bug costs one request, not the connection of others.
-        let answered = AssertUnwindSafe(self.answer(peer, request, &mut audit)).catch_unwind().await;
-        let mut response = answered.unwrap_or_else(|_| refuse(Rejection::Internal, None, &mut audit));
+        let answered = contained(self.answer(peer, request, &mut audit)).await;
+        let mut response = answered.unwrap_or_else(|| refuse(Rejection::Internal, None, &mut audit));
         response.headers_mut().insert(X_REQUEST_ID, visible(audit.request_id()));
         audit.finish(response)
     }
@@ -220,4 +224,21 @@ fn refuse(rejection: Rejection, context: Option<&Context>, audit: &mut Audit) ->
     let response = rejection.response(&asker);
     audit.refused(rejection);
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn o8_a_bug_becomes_a_refusal_of_this_one_request() {
+        let bug = async { assert!(std::hint::black_box(false), "a bug") };
+        assert!(contained(bug).await.is_none());
+        assert_eq!(contained(async { 1 }).await, Some(1));
+        let asker = Asker { request_id: "r", challenges: None, tenant: None, inspected: false, id: None };
+        let response = Rejection::Internal.response(&asker);
+        assert_eq!((response.status().as_u16(), Rejection::Internal.reason()), (500, "panic"));
+        // Or there is nothing to catch.
+        assert!(!include_str!("../../Cargo.toml").contains("panic = \"abort\""));
+    }
 }

@@ -5,8 +5,10 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::time::Instant;
 
-use crate::support::PATIENCE;
+use crate::support::process::ask;
+use crate::support::{PATIENCE, Process};
 
 const KEY: &str = "0123456789abcdef0123456789abcdef";
 const PLAIN: &str = r#"
@@ -34,10 +36,10 @@ scopes = []
 tenant = "any"
 "#;
 
-/// The running binary; ended, by its id, when dropped.
-struct Process(Child);
+/// The running binary whose log nobody reads; ended, by its id, when dropped.
+struct Unread(Child);
 
-impl Drop for Process {
+impl Drop for Unread {
     fn drop(&mut self) {
         self.0.kill().ok();
         self.0.wait().ok();
@@ -55,11 +57,11 @@ fn audit(folder: &Path, arguments: &[&str]) -> Output {
 }
 
 /// Starts it; what it said first, which is read no further, and where it listens.
-fn start(folder: &Path, config: &str) -> (Process, BufReader<ChildStdout>, [SocketAddr; 2]) {
+fn start(folder: &Path, config: &str) -> (Unread, BufReader<ChildStdout>, [SocketAddr; 2]) {
     fs::write(folder.join("gateway.toml"), config).unwrap();
     let mut child = command(folder).stdout(Stdio::piped()).spawn().unwrap();
     let mut output = BufReader::new(child.stdout.take().unwrap());
-    let process = Process(child);
+    let process = Unread(child);
     let mut line = String::new();
     loop {
         line.clear();
@@ -70,17 +72,6 @@ fn start(folder: &Path, config: &str) -> (Process, BufReader<ChildStdout>, [Sock
             return (process, output, [address("address"), address("admin")]);
         }
     }
-}
-
-/// One request on a connection of its own; the answer.
-fn ask(address: SocketAddr, path: &str) -> String {
-    let mut stream = TcpStream::connect(address).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    let host = if path == "/mcp" { "mcp.example.com:443" } else { "localhost" };
-    write!(stream, "GET {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n").unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    answer
 }
 
 #[test]
@@ -115,19 +106,55 @@ fn o9_a_log_that_nobody_reads_stops_no_request() {
     assert!(lost, "no line was lost, so nothing was shown");
 }
 
+fn running(folder: &Path, config: &str) -> Process {
+    let file = folder.join("gateway.toml");
+    fs::write(&file, config).unwrap();
+    Process::start(&file)
+}
+
+#[test]
+fn hang_up_opens_a_rotated_file_anew_and_no_record_is_lost() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let audit = format!("\n[audit]\nsink = \"file\"\nfile = {:?}\nchain = true\n", path("audit.jsonl"));
+    let process = running(folder.path(), &format!("{PLAIN}{audit}"));
+    assert!(ask(process.addresses[0], "/mcp").starts_with("HTTP/1.1 401"));
+    fs::rename(path("audit.jsonl"), path("audit.jsonl.1")).unwrap();
+    process.hang_up();
+    process.says("config.reloaded");
+    let start = Instant::now();
+    while !path("audit.jsonl").exists() {
+        assert!(start.elapsed() < PATIENCE, "the file was not opened anew");
+        std::thread::yield_now();
+    }
+    assert!(ask(process.addresses[0], "/mcp").starts_with("HTTP/1.1 401"));
+    assert!(process.terminate().success());
+    let lines = |name: &str| fs::read_to_string(path(name)).unwrap().lines().count();
+    // The first two are the stream's beginning and the first request, wherever the reload's own record went.
+    assert!(
+        lines("audit.jsonl.1") >= 2 && lines("audit.jsonl") >= 1,
+        "{} {}",
+        lines("audit.jsonl.1"),
+        lines("audit.jsonl")
+    );
+    let requests = |name: &str| fs::read_to_string(path(name)).unwrap().matches("auth.missing").count();
+    assert_eq!((requests("audit.jsonl.1"), requests("audit.jsonl")), (1, 1));
+    for name in ["audit.jsonl.1", "audit.jsonl"] {
+        assert!(self::audit(folder.path(), &[name]).status.success(), "{name}");
+    }
+}
+
 #[test]
 fn audit_verify_says_what_was_done_to_the_stream() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path();
     let config =
         format!("{PLAIN}\n[audit]\nsink = \"file\"\nfile = \"audit.jsonl\"\nchain = true\nchain_key = \"{KEY}\"\n");
-    let (mut process, _output, [address, _]) = start(path, &config);
+    let process = running(path, &config);
     for _ in 0..5 {
-        assert!(ask(address, "/mcp").starts_with("HTTP/1.1 401"));
+        assert!(ask(process.addresses[0], "/mcp").starts_with("HTTP/1.1 401"));
     }
-    let id = process.0.id().to_string();
-    assert!(Command::new("sh").args(["-c", &format!("kill -TERM {id}")]).status().unwrap().success());
-    assert!(process.0.wait().unwrap().success());
+    assert!(process.terminate().success());
 
     let file = path.join("audit.jsonl");
     let text = fs::read_to_string(&file).unwrap();

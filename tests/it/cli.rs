@@ -160,7 +160,7 @@ fn doctor_says_what_is_wrong_and_exits_1_and_wrong_questions_exit_2() {
 }
 
 #[test]
-fn check_says_every_mistake_and_exits_2() {
+fn o3_misspelt_keys_and_every_other_mistake_are_said_and_nothing_starts() {
     let folder =
         folder(|text| text.replace("[listen]", "[listen]\nadress = 1").replace("tenant = \"any\"", "tenant = 1"));
     for arguments in [["check"].as_slice(), &["run"], &[], &["healthcheck"], &["doctor"]] {

@@ -57,6 +57,24 @@ fn no_message_quotes_a_secret() {
     assert!(!without.is_empty());
 }
 
+/// Nothing about who may come in has a default.
+#[test]
+fn o4_route_that_does_not_say_who_may_come_in_is_refused() {
+    let fixtures = fixtures("accept");
+    let file = fixtures.iter().find(|file| file.ends_with("smallest.toml")).expect("the fixture is there");
+    let smallest = read(file);
+    for (key, line) in
+        [("issuers", "issuers = [\"corp\"]"), ("scopes", "scopes = [\"mcp:tools\"]"), ("tenant", "tenant = \"any\"")]
+    {
+        assert!(smallest.contains(line), "{line}");
+        let errors = Config::parse(&smallest.replace(line, ""), file).expect_err("refused");
+        let said: Vec<String> = errors.iter().map(ToString::to_string).collect();
+        assert!(said.len() == 1 && said[0].ends_with(&format!(": routes[0].{key}: is required")), "{said:?}");
+    }
+    let errors = Config::parse(&smallest.replace("issuers = [\"corp\"]", "issuers = []"), file).expect_err("refused");
+    assert!(errors[0].to_string().ends_with("must name at least one issuer"), "{errors:?}");
+}
+
 #[test]
 fn the_smallest_file_has_safe_defaults() {
     let config = accepted("smallest.toml");

@@ -27,6 +27,7 @@ mod credentials;
 mod detection;
 mod docs;
 mod endpoints;
+mod endurance;
 mod eras;
 mod exchanges;
 mod explain;

@@ -1,17 +1,13 @@
 //! The binary follows its files: changed in place, swapped behind a link, or told by SIGHUP (threats O1, O2, O5).
 
 use std::fs;
-use std::io::{BufRead as _, BufReader};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::support::PATIENCE;
+use crate::support::Process;
 use crate::support::pki::{foreign, pki};
 
 const GOOD: &str = r#"
@@ -36,57 +32,6 @@ issuers = ["corp"]
 scopes = []
 tenant = "any"
 "#;
-
-/// The running binary; ended, by its id, when dropped.
-struct Process {
-    child: Child,
-    lines: Receiver<Value>,
-}
-
-impl Process {
-    fn start(file: &Path) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_portcullis"));
-        command.arg("--config").arg(file).env_remove("PORTCULLIS_CONFIG").stdout(Stdio::piped());
-        let mut child = command.spawn().unwrap();
-        let (sender, lines) = channel();
-        let output = BufReader::new(child.stdout.take().unwrap());
-        std::thread::spawn(move || {
-            let lines = output.lines().map_while(Result::ok);
-            lines.map_while(|line| sender.send(serde_json::from_str(&line).unwrap()).ok()).for_each(drop);
-        });
-        let process = Self { child, lines };
-        process.says("started");
-        process
-    }
-
-    /// The next line with this event.
-    fn says(&self, event: &str) -> Value {
-        self.next(event).unwrap_or_else(|| panic!("{event} was not said"))
-    }
-
-    fn next(&self, event: &str) -> Option<Value> {
-        let start = Instant::now();
-        while let Some(rest) = PATIENCE.checked_sub(start.elapsed()) {
-            let line = self.lines.recv_timeout(rest).ok()?;
-            if line["event"] == event {
-                return Some(line);
-            }
-        }
-        None
-    }
-
-    fn hang_up(&self) {
-        let id = self.child.id().to_string();
-        assert!(Command::new("sh").args(["-c", &format!("kill -HUP {id}")]).status().unwrap().success());
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        self.child.kill().ok();
-        self.child.wait().ok();
-    }
-}
 
 fn folder() -> (TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();

@@ -12,14 +12,14 @@ import { GATEWAY } from './places.mjs';
 /**
  * Starts the gateway in front of `routes`. A route is an object of configuration keys, in which `path` stands for the
  * resource on this gateway: `{ name, path: '/mcp', upstream, … }`. `origins: ['self']` lets in pages of the gateway's own.
- * `issuerKeys` are further keys of the issuer, `sessions` those of `[sessions]`.
+ * `issuerKeys` are further keys of the issuer, `sessions` those of `[sessions]`, `tables` is further text.
  */
-export async function startGateway(issuer, routes, { issuerKeys = {}, sessions } = {}) {
+export async function startGateway(issuer, routes, { issuerKeys = {}, sessions, tables = '' } = {}) {
   const [port, admin] = [await freePort(), await freePort()];
   const origin = `https://127.0.0.1:${port}`;
   const folder = mkdtempSync(path.join(tmpdir(), 'portcullis-e2e-'));
   const remove = () => rmSync(folder, { recursive: true, force: true });
-  const written = configuration({ port, admin, origin, issuer, routes, issuerKeys, sessions });
+  const written = configuration({ port, admin, origin, issuer, routes, issuerKeys, sessions, tables });
   writeFileSync(path.join(folder, 'gateway.toml'), written);
   let gateway = await launch(folder, admin).catch((error) => {
     remove();
@@ -78,7 +78,7 @@ function assertKeepsSecrets(log, tokens) {
   assert.doesNotMatch(log, /eyJ[\w-]{8,}\.eyJ/, 'something like a token is in the log');
 }
 
-function configuration({ port, admin, origin, issuer, routes, issuerKeys, sessions }) {
+function configuration({ port, admin, origin, issuer, routes, issuerKeys, sessions, tables }) {
   const { certificate, key } = certificates();
   const head = `
 [listen]
@@ -91,6 +91,7 @@ address = "127.0.0.1:${admin}"
 [log]
 level = "trace" # the talkative level is the one that may say too much
 ${sessions ? `\n[sessions]\n${lines(sessions)}` : ''}
+${tables}
 [[issuers]]
 name = "oidc"
 issuer = ${text(issuer.url)}

@@ -10,8 +10,8 @@ const UNALTERED = 'x-unaltered';
 const SCOPES = 'mcp:tools mcp:read mcp:write mcp:admin';
 
 /** Starts an authorization server whose keys can be exchanged while it runs. */
-export async function startIssuer({ tokenLifetime = 300, algorithm = 'RS256', tenantOf = tenantByName } = {}) {
-  const port = await freePort();
+export async function startIssuer({ tokenLifetime = 300, algorithm = 'RS256', tenantOf = tenantByName, port } = {}) {
+  port ??= await freePort();
   const url = `http://127.0.0.1:${port}`;
   const minted = new Set();
   const settings = { url, tokenLifetime, algorithm, tenantOf, minted, adapter: sharedMemory() };

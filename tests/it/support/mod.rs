@@ -8,6 +8,7 @@ pub(crate) mod keys;
 pub(crate) mod log;
 pub(crate) mod mint;
 pub(crate) mod pki;
+pub(crate) mod process;
 pub(crate) mod raw;
 pub(crate) mod reply;
 pub(crate) mod scrape;
@@ -18,6 +19,7 @@ pub(crate) use client::Client;
 pub(crate) use gateway::Gateway;
 pub(crate) use issuer::Issuer;
 pub(crate) use mint::Mint;
+pub(crate) use process::Process;
 pub(crate) use reply::Reply;
 pub(crate) use upstream::Upstream;
 
