@@ -37,8 +37,7 @@ impl Public<'_> {
                 );
             }
         }
-        let connect = question.connect.and_then(|address| Some((url.host_str()?, address)));
-        let client = match Client::new(question.ca.as_deref(), connect) {
+        let client = match Client::new(question.ca.as_deref(), question.connect) {
             Ok(client) => client,
             Err(why) => return section.problem("tls", why.to_string(), "the file that --ca names"),
         };

@@ -2,24 +2,38 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderValue};
-use http::{Method, StatusCode};
-use reqwest::redirect;
+use http::{Method, Request, Response, StatusCode};
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::Incoming;
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use rustls::pki_types::ServerName;
 use serde_json::{Map, Value};
-use tokio::time::Instant;
-use url::Url;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout, timeout_at};
+use tokio_rustls::TlsConnector;
+use url::{Position, Url};
 
-use crate::trust::{self, TrustError, client_tls};
+use crate::trust::{TrustError, chain, client_tls};
 
 /// One step: a person waits for it.
 pub(super) const TIMEOUT: Duration = Duration::from_secs(5);
 /// Larger than every document that is asked for.
 const MAX_BODY_BYTES: usize = 512 * 1024;
+const AGENT: HeaderValue = HeaderValue::from_static(concat!("portcullis-doctor/", env!("CARGO_PKG_VERSION")));
 
-/// Sends the doctor's requests.
-pub(super) struct Client(reqwest::Client);
+/// Sends the doctor's requests, each on a connection of its own.
+pub(super) struct Client {
+    tls: TlsConnector,
+    connect: Option<SocketAddr>,
+}
 
 /// What came back.
 pub(super) struct Answer {
@@ -32,21 +46,9 @@ pub(super) struct Answer {
 }
 
 impl Client {
-    /// `connect` is where a host's connections go instead of where its name leads.
-    pub(super) fn new(ca: Option<&Path>, connect: Option<(&str, SocketAddr)>) -> Result<Self, TrustError> {
-        let mut client = reqwest::Client::builder()
-            .tls_backend_preconfigured(client_tls(ca)?)
-            .http1_only()
-            .redirect(redirect::Policy::none())
-            .no_proxy()
-            .referer(false)
-            .connect_timeout(TIMEOUT)
-            .timeout(TIMEOUT)
-            .user_agent(concat!("portcullis-doctor/", env!("CARGO_PKG_VERSION")));
-        if let Some((host, address)) = connect {
-            client = client.resolve(host, address);
-        }
-        Ok(Self(client.build()?))
+    /// `connect` is where connections go instead of where the URL leads.
+    pub(super) fn new(ca: Option<&Path>, connect: Option<SocketAddr>) -> Result<Self, TrustError> {
+        Ok(Self { tls: TlsConnector::from(Arc::new(client_tls(ca)?)), connect })
     }
 
     pub(super) async fn get(&self, url: &Url, accept: &'static str) -> Result<Answer, String> {
@@ -62,22 +64,67 @@ impl Client {
         headers: HeaderMap,
         body: String,
     ) -> Result<Answer, String> {
-        let told = |why: reqwest::Error| trust::chain(&why.without_url());
-        let response = self.0.request(method, url.clone()).headers(headers).body(body).send().await.map_err(told)?;
+        // The connection ends with this.
+        let mut connection = JoinSet::new();
+        let asked = self.ask(&mut connection, method, url, headers, body);
+        let response = timeout(TIMEOUT, asked).await.map_err(|_| "no answer in 5 s".to_owned())??;
         let ahead = response.headers().get(header::DATE).and_then(|date| ahead(date, SystemTime::now()));
         let (status, headers) = (response.status(), response.headers().clone());
         Ok(Answer { status, body: read(response, is_stream(&headers)).await?, headers, ahead })
     }
+
+    async fn ask(
+        &self,
+        connection: &mut JoinSet<()>,
+        method: Method,
+        url: &Url,
+        headers: HeaderMap,
+        body: String,
+    ) -> Result<Response<Incoming>, String> {
+        let wrong = |_| "a URL that cannot be asked".to_owned();
+        let mut request = Request::new(Full::new(Bytes::from(body)));
+        *request.method_mut() = method;
+        *request.uri_mut() = url[Position::BeforePath..Position::AfterQuery].parse().map_err(wrong)?;
+        *request.headers_mut() = headers;
+        let host = HeaderValue::from_str(&url[Position::BeforeHost..Position::AfterPort]);
+        request.headers_mut().insert(header::HOST, host.map_err(|_| "a host that cannot be asked")?);
+        request.headers_mut().insert(header::USER_AGENT, AGENT);
+        let name = url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();
+        let port = url.port_or_known_default().unwrap_or_default();
+        let stream = match self.connect {
+            Some(address) => TcpStream::connect(address).await,
+            None => TcpStream::connect((name.as_str(), port)).await,
+        };
+        let stream = stream.map_err(|why| why.to_string())?;
+        if url.scheme() != "https" {
+            return exchange(connection, stream, request).await;
+        }
+        let name = ServerName::try_from(name).map_err(|_| "a host that no certificate can name")?;
+        let stream = self.tls.connect(name, stream).await.map_err(|why| why.to_string())?;
+        exchange(connection, stream, request).await
+    }
+}
+
+async fn exchange<S: AsyncRead + AsyncWrite + Send + Unpin + 'static>(
+    connection: &mut JoinSet<()>,
+    stream: S,
+    request: Request<Full<Bytes>>,
+) -> Result<Response<Incoming>, String> {
+    let (mut sender, driver) = http1::handshake(TokioIo::new(stream)).await.map_err(|why| chain(&why))?;
+    // Its failure is the request's too.
+    connection.spawn(async move { driver.await.unwrap_or_default() });
+    sender.send_request(request).await.map_err(|why| chain(&why))
 }
 
 /// An event stream does not end: its first event is enough.
-async fn read(mut response: reqwest::Response, is_stream: bool) -> Result<Vec<u8>, String> {
-    let (mut body, end) = (Vec::new(), Instant::now() + TIMEOUT);
+async fn read(response: Response<Incoming>, is_stream: bool) -> Result<Vec<u8>, String> {
+    let (mut source, mut body, end) = (response.into_body(), Vec::new(), Instant::now() + TIMEOUT);
     loop {
-        let next = tokio::time::timeout_at(end, response.chunk()).await;
-        let Ok(Ok(Some(chunk))) = next else {
-            let failed = next.is_err() || next.is_ok_and(|read| read.is_err());
-            return if failed && !is_stream { Err("the answer breaks off".into()) } else { Ok(body) };
+        let chunk = match timeout_at(end, source.frame()).await {
+            Ok(Some(Ok(frame))) => frame.into_data().unwrap_or_default(),
+            Ok(None) => return Ok(body),
+            Ok(Some(Err(_))) | Err(_) if is_stream => return Ok(body),
+            Ok(Some(Err(_))) | Err(_) => return Err("the answer breaks off".into()),
         };
         if chunk.len() > MAX_BODY_BYTES - body.len() {
             return Err(format!("the answer is longer than {MAX_BODY_BYTES} bytes"));

@@ -15,7 +15,7 @@ import { world } from '../support/world.mjs';
 const cast = world({
   issuer: { tokenLifetime: 3 },
   start: startEverything,
-  routes: ({ upstream }) => [{ name: 'everything', upstream: upstream.url }],
+  routes: ({ upstream }) => [{ name: 'everything', upstream: upstream.url, authorities: ['localhost:1'] }],
 });
 
 const METADATA = /^\/\.well-known\//;
@@ -259,6 +259,15 @@ test('named: the gateway is not there, or something else is', async () => {
   assert.deepEqual([...gone.problems.keys()], ['connect']);
   const other = await examine(cast.gateway, { edit: (text) => text.replace(`${cast.gateway.url}"`, `${cast.gateway.origin}/other"`) });
   assert.deepEqual([...other.problems.keys()], ['outside.metadata', 'outside.challenge']);
+});
+
+test('the gateway is looked at behind its name, where --connect leads', async () => {
+  const { port } = new URL(cast.gateway.origin);
+  const edit = (text) => text.replace(`resource = "${cast.gateway.url}"`, 'resource = "https://localhost:1/mcp"').replace(/authorities = .*/, '');
+  const found = await examine(cast.gateway, { edit, options: ['--connect', `127.0.0.1:${port}`] });
+  // It was reached, and says that its own configuration has the other name.
+  assert.deepEqual([...found.problems.keys()], ['outside.resource', 'outside.challenge']);
+  assert.match(found.problems.get('outside.resource').text, /"https:\/\/127\.0\.0\.1:/);
 });
 
 async function withServer(answer, run) {
