@@ -7,34 +7,11 @@ use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use std::time::Instant;
 
-use crate::support::process::ask;
+use crate::support::process::{PLAIN, ask};
 use crate::support::{PATIENCE, Process};
 
 const KEY: &str = "0123456789abcdef0123456789abcdef";
-const PLAIN: &str = r#"
-[listen]
-address = "127.0.0.1:0"
-insecure_plaintext = true
-
-[admin]
-address = "127.0.0.1:0"
-
-[log]
-every_refusal = true
-
-[[issuers]]
-name = "corp"
-issuer = "http://127.0.0.1:1"
-insecure_http = true
-
-[[routes]]
-name = "notes"
-resource = "https://mcp.example.com/mcp"
-upstream = "http://127.0.0.1:1/mcp"
-issuers = ["corp"]
-scopes = []
-tenant = "any"
-"#;
+const EVERY: &str = "[log]\nevery_refusal = true\n";
 
 /// The running binary whose log nobody reads; ended, by its id, when dropped.
 struct Unread(Child);
@@ -77,7 +54,7 @@ fn start(folder: &Path, config: &str) -> (Unread, BufReader<ChildStdout>, [Socke
 #[test]
 fn o9_a_log_that_nobody_reads_stops_no_request() {
     let folder = tempfile::tempdir().unwrap();
-    let (_process, _unread, [address, admin]) = start(folder.path(), PLAIN);
+    let (_process, _unread, [address, admin]) = start(folder.path(), &format!("{PLAIN}{EVERY}"));
     let mut lost = false;
     // A pipe holds 64 KiB, and thousands of lines may wait.
     for round in 0..40 {
@@ -117,7 +94,7 @@ fn hang_up_opens_a_rotated_file_anew_and_no_record_is_lost() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name);
     let audit = format!("\n[audit]\nsink = \"file\"\nfile = {:?}\nchain = true\n", path("audit.jsonl"));
-    let process = running(folder.path(), &format!("{PLAIN}{audit}"));
+    let process = running(folder.path(), &format!("{PLAIN}{EVERY}{audit}"));
     assert!(ask(process.addresses[0], "/mcp").starts_with("HTTP/1.1 401"));
     fs::rename(path("audit.jsonl"), path("audit.jsonl.1")).unwrap();
     process.hang_up();
@@ -148,8 +125,9 @@ fn hang_up_opens_a_rotated_file_anew_and_no_record_is_lost() {
 fn audit_verify_says_what_was_done_to_the_stream() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path();
-    let config =
-        format!("{PLAIN}\n[audit]\nsink = \"file\"\nfile = \"audit.jsonl\"\nchain = true\nchain_key = \"{KEY}\"\n");
+    let config = format!(
+        "{PLAIN}{EVERY}\n[audit]\nsink = \"file\"\nfile = \"audit.jsonl\"\nchain = true\nchain_key = \"{KEY}\"\n"
+    );
     let process = running(path, &config);
     for _ in 0..5 {
         assert!(ask(process.addresses[0], "/mcp").starts_with("HTTP/1.1 401"));

@@ -9,30 +9,8 @@ use std::time::{Duration, Instant};
 
 use rcgen::{CertificateParams, KeyPair, date_time_ymd};
 
-use crate::support::process::ask;
+use crate::support::process::{PLAIN, ask};
 use crate::support::{PATIENCE, Process};
-
-const PLAIN: &str = r#"
-[listen]
-address = "127.0.0.1:0"
-insecure_plaintext = true
-
-[admin]
-address = "127.0.0.1:0"
-
-[[issuers]]
-name = "corp"
-issuer = "http://127.0.0.1:1"
-insecure_http = true
-
-[[routes]]
-name = "notes"
-resource = "https://mcp.example.com/mcp"
-upstream = "http://127.0.0.1:1/mcp"
-issuers = ["corp"]
-scopes = []
-tenant = "any"
-"#;
 
 #[test]
 fn o10_without_free_files_accepting_pauses_and_goes_on() {

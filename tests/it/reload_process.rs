@@ -9,34 +9,19 @@ use tempfile::TempDir;
 
 use crate::support::Process;
 use crate::support::pki::{foreign, pki};
+use crate::support::process::PLAIN;
 
-const GOOD: &str = r#"
-[listen]
-address = "127.0.0.1:0"
-tls = { certificate = "tls.crt", key = "tls.key" }
-
-[admin]
-address = "127.0.0.1:0"
-
-[[issuers]]
-name = "corp"
-issuer = "http://127.0.0.1:1"
-insecure_http = true
-
-[[routes]]
-name = "notes"
-resource = "https://mcp.example.com/mcp"
-upstream = "http://127.0.0.1:1/mcp"
-upstream_headers = { authorization = "Bearer ${file:secret}" }
-issuers = ["corp"]
-scopes = []
-tenant = "any"
-"#;
+/// With files beside it: a certificate, its key, and a secret.
+fn good() -> String {
+    let tls = "tls = { certificate = \"tls.crt\", key = \"tls.key\" }";
+    let secret = "upstream_headers = { authorization = \"Bearer ${file:secret}\" }\nissuers";
+    PLAIN.replace("insecure_plaintext = true", tls).replace("issuers = [", &format!("{secret} = ["))
+}
 
 fn folder() -> (TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     for (name, text) in
-        [("gateway.toml", GOOD), ("tls.crt", &pki().certificate), ("tls.key", &pki().key), ("secret", "one")]
+        [("gateway.toml", good().as_str()), ("tls.crt", &pki().certificate), ("tls.key", &pki().key), ("secret", "one")]
     {
         fs::write(folder.path().join(name), text).unwrap();
     }
@@ -57,11 +42,11 @@ fn o1_o2_a_changed_file_is_taken_within_a_second_and_a_bad_one_refused() {
     let process = Process::start(&file);
     for write in [|file: &Path, text: &str| fs::write(file, text).unwrap(), replace] {
         let changed = Instant::now();
-        write(&file, &GOOD.replace("scopes = []", &format!("scopes = [\"s{}\"]", changed.elapsed().as_nanos())));
+        write(&file, &good().replace("scopes = []", &format!("scopes = [\"s{}\"]", changed.elapsed().as_nanos())));
         let line = process.says("config.reloaded");
         assert!(changed.elapsed() < Duration::from_secs(1), "{:?}", changed.elapsed());
         assert!(line["generation"].as_u64().unwrap() > 1);
-        write(&file, &format!("{GOOD}tenent = 1\n"));
+        write(&file, &format!("{}tenent = 1\n", good()));
         let line = process.says("config.rejected");
         let detail = line["detail"].as_str().unwrap();
         assert!(detail.contains("gateway.toml:") && detail.contains("did you mean tenant?"), "{detail}");
@@ -92,7 +77,7 @@ fn o1_a_config_map_is_followed_through_its_links_more_than_once() {
             let file = file.unwrap();
             fs::copy(file.path(), path(name).join(file.file_name())).unwrap();
         }
-        fs::write(path(name).join("gateway.toml"), GOOD.replace("scopes = []", &format!("scopes = [\"{scope}\"]")))
+        fs::write(path(name).join("gateway.toml"), good().replace("scopes = []", &format!("scopes = [\"{scope}\"]")))
             .unwrap();
         symlink(name, path("..next")).unwrap();
         fs::rename(path("..next"), path("..data")).unwrap();
@@ -123,7 +108,7 @@ fn hang_up_tries_again_even_when_nothing_has_changed() {
 fn configuration_that_names_a_file_before_it_is_there_is_taken_when_it_comes() {
     let (folder, file) = folder();
     let process = Process::start(&file);
-    replace(&file, &GOOD.replace("key = \"tls.key\"", "key = \"new.key\"").replace("file:secret", "file:later"));
+    replace(&file, &good().replace("key = \"tls.key\"", "key = \"new.key\"").replace("file:secret", "file:later"));
     process.says("config.rejected");
     fs::write(folder.path().join("later"), "three").unwrap();
     process.says("config.rejected");

@@ -11,6 +11,29 @@ use serde_json::Value;
 
 use super::PATIENCE;
 
+/// The least that it runs with. Nobody is at the addresses of issuer and upstream.
+pub(crate) const PLAIN: &str = r#"
+[listen]
+address = "127.0.0.1:0"
+insecure_plaintext = true
+
+[admin]
+address = "127.0.0.1:0"
+
+[[issuers]]
+name = "corp"
+issuer = "http://127.0.0.1:1"
+insecure_http = true
+
+[[routes]]
+name = "notes"
+resource = "https://mcp.example.com/mcp"
+upstream = "http://127.0.0.1:1/mcp"
+issuers = ["corp"]
+scopes = []
+tenant = "any"
+"#;
+
 /// The running binary; ended, by its id, when dropped.
 pub(crate) struct Process {
     child: Child,
