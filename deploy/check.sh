@@ -23,13 +23,14 @@ main() {
 
     check "Containerfile" hadolint deploy/Containerfile
     check "one ignore file for all builders" cmp .containerignore deploy/Containerfile.dockerignore
+    check "the build stage has what it needs" context
     check "scripts" shellcheck deploy/*.sh
     check "YAML" yamllint --strict -d '{extends: default, rules: {line-length: disable, document-start: disable}}' deploy
     check "compose file" compose_file
     check "kustomization" kustomization
     check "rendered manifests" kubernetes-validate --strict "$WORK/kubernetes.yaml"
     check "nothing runs privileged" restricted
-    check "configuration: compose" configuration deploy/gateway.toml
+    check "configuration: compose" configuration deploy/compose/gateway.toml
     check "configuration: Kubernetes" configuration deploy/kubernetes/gateway.toml
     check "configuration: systemd" configuration deploy/gateway.systemd.toml
     check "configuration: README" configuration <(awk '/^```/ { inside = /toml/; next } inside' README.md)
@@ -85,6 +86,19 @@ check() {
 skip() {
     SKIPPED=$((SKIPPED + 1))
     echo "skip  $1"
+}
+
+# What the build stage copies, by itself: cargo understands it, and every file that the code includes is there.
+context() {
+    local folder=$WORK/context file included
+    mkdir -p "$folder"
+    # shellcheck disable=SC2046 # names without blanks
+    cp -r $(sed -n 's/^COPY \([^-].*\) [^ ]*$/\1/p' deploy/Containerfile) "$folder"
+    cargo metadata --manifest-path "$folder/Cargo.toml" --offline --locked --no-deps --format-version 1 >"$WORK/metadata.json"
+    while IFS=: read -r file included; do
+        [[ $file == */tests* ]] || [[ -e $(dirname "$file")/$included ]] || { echo "$file includes $included"; return 1; }
+    done < <(grep -rho --include='*.rs' -H 'include_\(str\|bytes\)!("[^"]*")' "$folder/src" | sed 's/include_[a-z]*!("\(.*\)")/\1/')
+    ! (cd "$folder" && find . -mindepth 1 -maxdepth 1 | sed 's#^./#!#' | sort | diff - <(grep '^!' "$OLDPWD/.containerignore" | sort) | grep .)
 }
 
 # Without the server's image it must say what is missing.

@@ -1,22 +1,26 @@
 // The page that operators look at, in a real browser: whole, quiet, and readable in light and dark.
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { after, test } from 'node:test';
 import { picture, startChromium } from '../support/chromium.mjs';
 import { startConformance } from '../support/upstreams.mjs';
 import { world } from '../support/world.mjs';
 
 const cast = world({ start: startConformance, routes: ({ upstream }) => [{ name: 'conformance', upstream: upstream.url }] });
 
+// Made by the first test: hooks of one file do not wait for each other.
 let browser;
-before(async () => {
-  browser = await startChromium();
-  for (const target of [cast.gateway.url, cast.gateway.url, `${cast.gateway.origin}/nowhere`]) await fetch(target, { method: 'POST' });
-});
+async function opened() {
+  if (!browser) {
+    browser = await startChromium();
+    for (const target of [cast.gateway.url, cast.gateway.url, `${cast.gateway.origin}/nowhere`]) await fetch(target, { method: 'POST' });
+  }
+  return browser.context.newPage();
+}
 after(() => browser?.close());
 
 for (const [scheme, width] of [['light', 1280], ['dark', 1280], ['light', 390]]) {
   test(`the status page shows what there is (${scheme}, ${width} wide)`, async () => {
-    const page = await browser.context.newPage();
+    const page = await opened();
     const said = [];
     const asked = [];
     page.on('console', (message) => said.push(message.text()));
