@@ -76,3 +76,71 @@ fn of_audience(aud: &str, absent: bool, provider: Option<&Provider>) -> Option<S
         (_, None) => return None,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    use serde_json::json;
+
+    use super::*;
+    use crate::keys::test_issuer;
+    use crate::names::Issuer;
+
+    fn hint_for(issuer: &str, claims: &Value, error: TokenError) -> Option<String> {
+        let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
+        let token = format!("{}.{}.AAAA", part(&json!({"alg": "RS256"})), part(claims));
+        let config = test_issuer::config(Issuer::parse(issuer).unwrap(), None);
+        hint(&Unverified::read(&token).unwrap(), &config, error)
+    }
+
+    #[test]
+    fn providers_habits_are_said_by_name_with_the_fix() {
+        const ENTRA: &str = "https://login.microsoftonline.com/t/v2.0";
+        const COGNITO: &str = "https://cognito-idp.eu-west-1.amazonaws.com/p";
+        for (issuer, claims, error, said) in [
+            (
+                ENTRA,
+                json!({"iss": "https://sts.windows.net/t/"}),
+                TokenError::Issuer,
+                "requestedAccessTokenVersion to 2",
+            ),
+            (
+                ENTRA,
+                json!({"iss": "https://sts.windows.net/t/"}),
+                TokenError::Issuer,
+                "issuer = \"https://sts.windows.net/t/\"",
+            ),
+            (ENTRA, json!({"aud": GRAPH}), TokenError::Audience, "Microsoft Graph"),
+            (ENTRA, json!({"aud": "6e74172b"}), TokenError::Audience, "if Entra cannot put the resource into aud"),
+            (
+                "https://a.auth0.com/",
+                json!({"iss": "https://a.auth0.com"}),
+                TokenError::Issuer,
+                "the slash at the end only",
+            ),
+            ("https://sso.test/realms/a", json!({"aud": "account"}), TokenError::Audience, "Audience mapper"),
+            (
+                "https://x.supabase.co/auth/v1",
+                json!({"aud": "authenticated"}),
+                TokenError::Audience,
+                "cannot be told apart",
+            ),
+            (COGNITO, json!({}), TokenError::Audience, "there is no aud"),
+            (COGNITO, json!({"token_use": "id"}), TokenError::Required, "this is the ID token"),
+            ("https://sso.test/realms/a", json!({"typ": "ID"}), TokenError::Required, "not the access token"),
+            ("https://idp.test", json!({}), TokenError::Type, "at+jwt"),
+        ] {
+            let hint = hint_for(issuer, &claims, error);
+            assert!(hint.as_ref().is_some_and(|hint| hint.contains(said)), "{issuer} {claims}: {hint:?}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_guessed() {
+        for error in [TokenError::Issuer, TokenError::Audience, TokenError::Required, TokenError::Signature] {
+            let claims = json!({"iss": "https://other.test", "aud": "https://other.test/mcp"});
+            assert_eq!(hint_for("https://idp.test", &claims, error), None, "{error}");
+        }
+    }
+}

@@ -55,7 +55,7 @@ pub(super) async fn examine(
     let level = if good.is_empty() { Level::Problem } else { Level::Warning };
     let told = !bad.is_empty();
     for (code, text, fix) in bad {
-        section.add(level, code, text, Some(fix));
+        section.add(level, code, &text, Some(&fix));
     }
     for (form, _) in &good {
         section.ok("metadata", format!("{form} is a document of this issuer"));
@@ -113,7 +113,7 @@ fn read(answer: &Answer, issuer: &IssuerConfig) -> Result<Document, Unfit> {
             wrong(
                 "metadata.issuer",
                 text,
-                &format!("{why}if these are the right ones' tokens: issuer = {found:?} (RFC 8414 §3.3: identical)"),
+                &format!("{why}if that is what its tokens say: issuer = {} (RFC 8414 §3.3: identical)", quoted(found)),
             )
         }
         None => wrong("metadata.malformed", "names no issuer".into(), "this is no authorization server's metadata"),

@@ -60,23 +60,23 @@ impl Section {
     }
 
     pub(super) fn ok(&mut self, code: &'static str, text: impl Into<String>) {
-        self.add(Level::Ok, code, text.into(), None);
+        self.add(Level::Ok, code, &text.into(), None);
     }
 
     pub(super) fn note(&mut self, code: &'static str, text: impl Into<String>) {
-        self.add(Level::Note, code, text.into(), None);
+        self.add(Level::Note, code, &text.into(), None);
     }
 
     pub(super) fn warning(&mut self, code: &'static str, text: impl Into<String>, fix: impl Into<String>) {
-        self.add(Level::Warning, code, text.into(), Some(fix.into()));
+        self.add(Level::Warning, code, &text.into(), Some(&fix.into()));
     }
 
     pub(super) fn problem(&mut self, code: &'static str, text: impl Into<String>, fix: impl Into<String>) {
-        self.add(Level::Problem, code, text.into(), Some(fix.into()));
+        self.add(Level::Problem, code, &text.into(), Some(&fix.into()));
     }
 
-    pub(super) fn add(&mut self, level: Level, code: &'static str, text: String, fix: Option<String>) {
-        self.findings.push(Finding { level, code, text, fix });
+    pub(super) fn add(&mut self, level: Level, code: &'static str, text: &str, fix: Option<&str>) {
+        self.findings.push(Finding { level, code, text: harmless(text), fix: fix.map(harmless) });
     }
 
     /// The gravest of the findings.
@@ -85,9 +85,31 @@ impl Section {
     }
 }
 
-/// Somebody else's text in quotation marks: no control characters reach the terminal, and no novel either.
+/// What others say is in many of these texts: nothing of it may steer a terminal, or turn a line around.
+fn harmless(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_graphic() || c == ' ';
+    text.chars().map(|c| if plain(c) { c.to_string() } else { c.escape_debug().to_string() }).collect()
+}
+
+/// Somebody else's text in quotation marks, and no novel of it.
 pub(super) fn quoted(text: &str) -> String {
     let cut: String = text.chars().take(MAX_QUOTED).collect();
     let more = if cut.len() < text.len() { "…" } else { "" };
     format!("{cut:?}{more}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_steers_a_terminal() {
+        let mut section = Section::new("a host");
+        section.problem("tls", "\u{1b}[2J\u{9b}1m\u{202e}\u{7f}\r\n\"ok\" ü …", "a\tb\u{8}");
+        let finding = &section.findings[0];
+        assert_eq!(finding.text, r#"\u{1b}[2J\u{9b}1m\u{202e}\u{7f}\r\n"ok" ü …"#);
+        assert_eq!(finding.fix.as_deref(), Some(r"a\tb\u{8}"));
+        assert_eq!(section.gravest(), Level::Problem);
+        assert_eq!(quoted(&"x".repeat(1000)).chars().count(), MAX_QUOTED + 3);
+    }
 }

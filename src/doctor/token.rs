@@ -79,7 +79,7 @@ fn on_route(
     // Under a clock before 1970 every token is expired.
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(u64::MAX, |time| time.as_secs());
     for one in token.examine(&expect, tenant, now) {
-        let shown = one.found.as_deref().map_or("absent".to_owned(), plain) + &moment(&one, now);
+        let shown = one.found.as_deref().unwrap_or("absent").to_owned() + &moment(&one, now);
         match one.verdict {
             Ok(()) => section.ok("token.claim", format!("{} {shown}", one.name)),
             Err(error) => {
@@ -99,12 +99,6 @@ fn whose<'c>(issuers: &[(usize, &'c IssuerConfig)], named: &str) -> Option<(usiz
     let bare = |text: &str| text.trim_end_matches('/').to_owned();
     let exact = issuers.iter().find(|(_, issuer)| issuer.issuer.as_str() == named);
     exact.or_else(|| issuers.iter().find(|(_, issuer)| bare(issuer.issuer.as_str()) == bare(named))).copied()
-}
-
-/// JSON escapes control characters of ASCII only.
-fn plain(json: &str) -> String {
-    let harmless = |c: char| c.is_ascii_graphic() || c == ' ';
-    json.chars().map(|c| if harmless(c) { c.to_string() } else { c.escape_debug().to_string() }).collect()
 }
 
 /// What a claim's time is for people.
