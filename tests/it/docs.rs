@@ -137,6 +137,73 @@ fn every_finding_of_the_doctor_is_explained_and_no_other() {
     assert!(explained.is_empty(), "docs/doctor.md explains {:?}, which no code says", explained.keys());
 }
 
+/// The cases that a test's name begins with: `o1_o2_a_bad_file`, `h2_21_illegal_names`.
+fn cases(name: &str) -> Vec<String> {
+    let (mut found, mut rest) = (Vec::new(), name);
+    while let Some((first, tail)) = rest.split_once('_') {
+        let is_number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+        let of_http2 = tail.split_once('_').filter(|(number, _)| first == "h2" && is_number(number));
+        let letter = first.strip_prefix(|c: char| c.is_ascii_lowercase()).is_some_and(is_number);
+        (found, rest) = match (of_http2, letter) {
+            (Some((number, tail)), _) => ([found, vec![number.to_owned()]].concat(), tail),
+            (None, true) => ([found, vec![first.to_uppercase()]].concat(), tail),
+            (None, false) => break,
+        };
+    }
+    found
+}
+
+/// Every test that carries a case: case, file and name.
+fn tests_of_cases() -> BTreeSet<(String, String, String)> {
+    let (mut found, mut folders) = (BTreeSet::new(), vec![root().join("src"), root().join("tests/it")]);
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let file = path.strip_prefix(root()).unwrap().to_str().unwrap().to_owned();
+            let (text, mut is_test) = (read(&path), false);
+            for line in text.lines().map(str::trim) {
+                let function = line.strip_prefix("async ").unwrap_or(line).strip_prefix("fn ");
+                if let Some((name, _)) = function.and_then(|rest| rest.split_once('(')).filter(|_| is_test) {
+                    found.extend(cases(name).into_iter().map(|case| (case, file.clone(), name.to_owned())));
+                }
+                is_test =
+                    line == "#[test]" || line.starts_with("#[tokio::test") || (is_test && line.starts_with(['#', '/']));
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn every_threat_has_its_tests_on_the_page_and_every_test_its_threat() {
+    let page = read(&root().join("docs/threats.md"));
+    let (mut listed, mut known) = (BTreeSet::new(), BTreeSet::new());
+    for row in page.lines().filter(|line| line.starts_with("| ")).filter(|line| !line.starts_with("| id ")) {
+        let cells: Vec<&str> = row.split(" | ").collect();
+        let case = cells.first().unwrap().trim_start_matches("| ").to_owned();
+        let texts: Vec<&str> = cells.last().unwrap().split('`').skip(1).step_by(2).collect();
+        assert!(!texts.is_empty() && texts.len().is_multiple_of(2), "{case} is held by nothing");
+        for pair in texts.chunks(2) {
+            if pair[0].starts_with("tests/e2e/") {
+                assert!(read(&root().join(pair[0])).contains(&format!("{}:", pair[1])), "{case}: {pair:?}");
+            } else {
+                listed.insert((case.clone(), pair[0].to_owned(), pair[1].to_owned()));
+            }
+        }
+        known.insert(case);
+    }
+    assert!(known.len() > 150, "{}", known.len());
+    let written: BTreeSet<_> = tests_of_cases().into_iter().filter(|(case, ..)| known.contains(case)).collect();
+    let missing: Vec<_> = written.difference(&listed).collect();
+    assert!(missing.is_empty(), "docs/threats.md does not name {missing:#?}");
+    let gone: Vec<_> = listed.difference(&written).collect();
+    assert!(gone.is_empty(), "docs/threats.md names tests that are not there: {gone:#?}");
+}
+
 #[test]
 fn every_reason_stands_beside_its_error() {
     let explained = explained();
