@@ -147,7 +147,6 @@ impl Writer {
         // A file that was moved away may have been what failed; what is written of a line goes on where it is.
         if !self.is_mid_line {
             self.look_at_flags();
-            self.write_all();
         }
     }
 
