@@ -13,7 +13,7 @@ const MIB = 1024 * 1024;
 const cast = world({
   start: startEverything,
   routes: ({ upstream }) => [{ name: 'everything', upstream: upstream.url }],
-  gateway: { tables: '[listen.limits]\nfailures_per_address = 1000000\nidle_timeout = "500ms"\n' },
+  gateway: { tables: '[listen.limits]\nfailures_per_address = 1000000\n' },
 });
 
 /** Served, refused, forged, streamed, left, ended. */
