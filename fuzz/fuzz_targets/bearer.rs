@@ -1,0 +1,25 @@
+//! What is taken as the bearer token: the whole of one field, and never beside another credential.
+#![no_main]
+
+use http::header::AUTHORIZATION;
+use http::{HeaderMap, HeaderValue, Uri};
+use libfuzzer_sys::fuzz_target;
+use portcullis::token::bearer::bearer;
+
+// The first line is the request's target, each other one an Authorization field.
+fuzz_target!(|data: &[u8]| {
+    let mut lines = data.split(|byte| *byte == b'\n');
+    let Some(uri) = lines.next().and_then(|target| Uri::try_from(target).ok()) else { return };
+    let mut headers = HeaderMap::new();
+    for line in lines.take(8) {
+        let Ok(value) = HeaderValue::from_bytes(line) else { return };
+        headers.append(AUTHORIZATION, value);
+    }
+    let Ok(token) = bearer(&headers, &uri) else { return };
+    assert_eq!(headers.get_all(AUTHORIZATION).iter().count(), 1);
+    let field = headers[AUTHORIZATION].to_str().unwrap();
+    assert!(field.get(..7).is_some_and(|scheme| scheme.eq_ignore_ascii_case("bearer ")), "{field}");
+    assert_eq!(field[7..].trim_start_matches(' '), token);
+    assert!(!token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic() && !b",;\"\\".contains(&byte)));
+    assert!(!uri.query().unwrap_or_default().split('&').any(|parameter| parameter.starts_with("access_token=")));
+});
