@@ -54,6 +54,8 @@ pub mod names;
 
 mod network;
 
+mod spool;
+
 mod ops;
 
 pub mod telemetry;

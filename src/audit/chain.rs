@@ -17,6 +17,9 @@ const END: &str = "\"}";
 /// The last member before it.
 const SEQ: &str = ",\"seq\":";
 
+/// For number and digest at the end of a line.
+const ROOM: usize = CHARS + 48;
+
 /// How digests are made.
 pub(super) enum Link {
     Plain,
@@ -47,10 +50,18 @@ impl Link {
 
     /// The digest of a line after the one with this digest.
     pub(super) fn digest(&self, before: &str, said: &str) -> String {
-        let input = [before.as_bytes(), b"\n", said.as_bytes()].concat();
+        let input = [before.as_bytes(), b"\n", said.as_bytes()];
         match self {
-            Self::Plain => hex(digest::digest(&digest::SHA256, &input).as_ref()),
-            Self::Keyed(key) => hex(hmac::sign(key, &input).as_ref()),
+            Self::Plain => {
+                let mut context = digest::Context::new(&digest::SHA256);
+                input.iter().for_each(|part| context.update(part));
+                hex(context.finish().as_ref())
+            }
+            Self::Keyed(key) => {
+                let mut context = hmac::Context::with_key(key);
+                input.iter().for_each(|part| context.update(part));
+                hex(context.sign().as_ref())
+            }
         }
     }
 }
@@ -58,9 +69,12 @@ impl Link {
 /// A JSON object with its number and digest at its end; `object` ends with a brace.
 pub(super) fn chained(link: &Link, object: &str, seq: u64, before: &str) -> (String, String) {
     let open = object.strip_suffix('}').unwrap_or(object);
-    let said = format!("{open}{SEQ}{seq}");
-    let chain = link.digest(before, &said);
-    (format!("{said}{MARK}{chain}{END}"), chain)
+    let mut line = String::with_capacity(open.len() + ROOM);
+    // Writing to a String cannot fail.
+    _ = write!(line, "{open}{SEQ}{seq}");
+    let chain = link.digest(before, &line);
+    line.extend([MARK, &chain, END]);
+    (line, chain)
 }
 
 /// The line as [`chained`] wrote it; `None`: it is no such line.
@@ -72,9 +86,6 @@ pub(super) fn parts(line: &str) -> Option<Parts<'_>> {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(CHARS), |mut text, byte| {
-        // Writing to a String cannot fail.
-        _ = write!(text, "{byte:02x}");
-        text
-    })
+    let digit = |value: u8| char::from_digit(value.into(), 16).unwrap_or('0');
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }

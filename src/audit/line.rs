@@ -1,11 +1,12 @@
 //! What one line of the audit stream says: docs/audit.schema.json as types. What is unknown is left out.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
 
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::mcp::Era;
 use crate::names::{ClientId, Scope, TenantId};
@@ -30,7 +31,7 @@ struct Decision<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<&'a str>,
     request_id: &'a str,
-    trace_id: String,
+    trace_id: TraceId,
     peer: IpAddr,
     client_address: IpAddr,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -74,9 +75,37 @@ struct Who<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     tenant: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    scopes: Option<String>,
+    scopes: Option<Scopes<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     jti: Option<&'a str>,
+}
+
+/// Hexadecimal, as in `traceparent`.
+struct TraceId(u128);
+
+impl Serialize for TraceId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&format_args!("{:032x}", self.0))
+    }
+}
+
+/// A caller's scopes, space-separated as in its token.
+struct Scopes<'a>(&'a Caller);
+
+impl fmt::Display for Scopes<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, scope) in self.0.scopes().iter().map(Scope::as_str).enumerate() {
+            f.write_str(if at == 0 { "" } else { " " })?;
+            f.write_str(scope)?;
+        }
+        Ok(())
+    }
+}
+
+impl Serialize for Scopes<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
 }
 
 /// Something that is no request.
@@ -122,8 +151,8 @@ struct Opened<'a> {
     previous: Option<&'a str>,
 }
 
-pub(super) fn of_request(record: &Record<'_>, subjects: &Subjects) -> String {
-    json(&Decision {
+pub(super) fn of_request(record: &Record<'_>, subjects: &Subjects, line: &mut Vec<u8>) {
+    let decision = Decision {
         v: VERSION,
         time: timestamp(record.began),
         event: "request",
@@ -131,7 +160,7 @@ pub(super) fn of_request(record: &Record<'_>, subjects: &Subjects) -> String {
         reason: record.reason,
         detail: record.detail,
         request_id: record.request_id,
-        trace_id: format!("{:032x}", record.trace.trace_id()),
+        trace_id: TraceId(record.trace.trace_id()),
         peer: record.peer.ip(),
         client_address: record.address(),
         route: record.route,
@@ -149,11 +178,12 @@ pub(super) fn of_request(record: &Record<'_>, subjects: &Subjects) -> String {
         gateway_ms: record.gateway_time.map(millis),
         upstream_ms: record.upstream_time.map(millis),
         duration_ms: millis(record.time),
-    })
+    };
+    write(&decision, line);
 }
 
-pub(super) fn of_event(event: &Event<'_>, subjects: &Subjects) -> String {
-    json(&Other {
+pub(super) fn of_event(event: &Event<'_>, subjects: &Subjects, line: &mut Vec<u8>) {
+    let other = Other {
         v: VERSION,
         time: timestamp(event.at),
         event: event.word,
@@ -162,16 +192,16 @@ pub(super) fn of_event(event: &Event<'_>, subjects: &Subjects) -> String {
         route: event.route,
         who: event.caller.map(|caller| who(caller, subjects)).unwrap_or_default(),
         count: event.count,
-    })
+    };
+    write(&other, line);
 }
 
-pub(super) fn of_opening(torn: bool, previous: Option<&str>) -> String {
+pub(super) fn of_opening(torn: bool, previous: Option<&str>, line: &mut Vec<u8>) {
     let (time, version) = (timestamp(SystemTime::now()), env!("CARGO_PKG_VERSION"));
-    json(&Opened { v: VERSION, time, event: "audit.opened", version, torn, previous })
+    write(&Opened { v: VERSION, time, event: "audit.opened", version, torn, previous }, line);
 }
 
 fn who<'a>(caller: &'a Caller, subjects: &Subjects) -> Who<'a> {
-    let scopes: Vec<&str> = caller.scopes().iter().map(Scope::as_str).collect();
     Who {
         issuer: Some(caller.issuer().as_str()),
         subject: subjects.of(caller),
@@ -181,7 +211,7 @@ fn who<'a>(caller: &'a Caller, subjects: &Subjects) -> Who<'a> {
         }),
         client_id: caller.client().map(ClientId::as_str),
         tenant: caller.tenant().map(TenantId::as_str),
-        scopes: Some(scopes.join(" ")),
+        scopes: Some(Scopes(caller)),
         jti: caller.token_id(),
     }
 }
@@ -197,6 +227,9 @@ fn millis(time: Duration) -> f64 {
 }
 
 /// Strings, numbers and nothing else: this cannot fail.
-fn json(line: &impl Serialize) -> String {
-    serde_json::to_string(line).unwrap_or_else(|_| "{}".into())
+fn write(object: &impl Serialize, line: &mut Vec<u8>) {
+    if serde_json::to_writer(&mut *line, object).is_err() {
+        line.clear();
+        line.extend_from_slice(b"{}");
+    }
 }

@@ -11,18 +11,18 @@ mod writer;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::config::AuditConfig;
 use crate::config::watching::OnFailure;
 use crate::record::Record;
+use crate::spool::{Spool, with_line};
 
 pub(crate) use line::Event;
 use sink::Sink;
 pub(crate) use subject::Subjects;
 pub use verify::{Break, Chained, Verifier};
-use writer::{Entry, State, Writer};
+use writer::{State, Writer};
 
 /// Why the stream cannot be opened. The text names the sink.
 #[derive(Debug, thiserror::Error)]
@@ -35,7 +35,7 @@ pub(crate) struct OpenError {
 /// The stream.
 #[derive(Debug)]
 pub(crate) struct AuditLog {
-    queue: SyncSender<Entry>,
+    queue: Arc<Queue>,
     state: Arc<State>,
     subjects: Subjects,
     on_failure: OnFailure,
@@ -43,11 +43,18 @@ pub(crate) struct AuditLog {
     most_waiting: usize,
 }
 
+/// Records that wait; the thread that writes them ends when nobody can add any more.
+#[derive(Debug)]
+struct Queue(Arc<Spool>);
+
+impl Drop for Queue {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
 /// The part of the queue that requests under way may still fill when new ones are refused: a quarter.
 const RESERVE_PART: usize = 4;
-
-/// Until a full queue is tried again, at the end of the process.
-const FULL_PAUSE: Duration = Duration::from_millis(10);
 
 /// How the stream is, for metrics and `/status`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,7 +77,7 @@ impl AuditLog {
             return Err(OpenError { sink: Sink::name(&config.sink), source: std::io::Error::other(why) });
         }
         Ok(Self {
-            queue: log.queue.clone(),
+            queue: Arc::clone(&log.queue),
             state: Arc::clone(&log.state),
             subjects: Subjects::new(&config.subjects),
             on_failure: config.on_failure,
@@ -82,10 +89,11 @@ impl AuditLog {
     pub(crate) fn open(config: &AuditConfig) -> Result<Self, OpenError> {
         let failed = |source| OpenError { sink: Sink::name(&config.sink), source };
         let (sink, last) = Sink::open(&config.sink, &config.chain).map_err(failed)?;
-        let (queue, entries) = sync_channel(config.queue);
+        let spool = Arc::new(Spool::new(config.queue));
+        let queue = Arc::new(Queue(Arc::clone(&spool)));
         let state = Arc::new(State::default());
         let writer = Writer::new(sink, &last, &config.chain, Arc::clone(&state));
-        std::thread::Builder::new().name("audit".into()).spawn(move || writer.run(&entries)).map_err(failed)?;
+        std::thread::Builder::new().name("audit".into()).spawn(move || writer.run(&spool)).map_err(failed)?;
         let most_waiting = config.queue - config.queue / RESERVE_PART;
         let (subjects, on_failure) = (Subjects::new(&config.subjects), config.on_failure);
         Ok(Self { queue, state, subjects, on_failure, most_waiting })
@@ -93,28 +101,30 @@ impl AuditLog {
 
     /// True while records cannot be written and requests are to be refused for it (threat O9).
     pub(crate) fn refuses(&self) -> bool {
-        let is_bad = || {
-            self.state.failing.load(Ordering::Relaxed)
-                || self.state.waiting.load(Ordering::Relaxed) >= self.most_waiting
-        };
+        let is_bad = || self.state.failing.load(Ordering::Relaxed) || self.queue.0.waiting() >= self.most_waiting;
         self.on_failure == OnFailure::Deny && is_bad()
     }
 
     /// One request has ended.
     pub(crate) fn ended(&self, record: &Record<'_>) {
-        self.write(line::of_request(record, &self.subjects));
+        with_line(|line| {
+            line::of_request(record, &self.subjects, line);
+            self.write(line);
+        });
     }
 
     /// Something happened that is no request.
     pub(crate) fn event(&self, event: &Event<'_>) {
-        self.write(line::of_event(event, &self.subjects));
+        with_line(|line| {
+            line::of_event(event, &self.subjects, line);
+            self.write(line);
+        });
     }
 
     /// Opens the file again: it was rotated.
     pub(crate) fn reopen(&self) {
         self.state.reopen.store(true, Ordering::Release);
-        // A full queue wakes the writer by itself.
-        self.queue.try_send(Entry::Wake).ok();
+        self.queue.0.wake();
     }
 
     /// What records, and the log beside them, say of subjects.
@@ -124,34 +134,22 @@ impl AuditLog {
 
     /// How it is.
     pub(crate) fn status(&self) -> Status {
-        let State { written, lost, waiting, failing, .. } = &*self.state;
+        let State { written, lost, failing, .. } = &*self.state;
         Status {
             written: written.load(Ordering::Relaxed),
             lost: lost.load(Ordering::Relaxed),
-            waiting: waiting.load(Ordering::Relaxed),
+            waiting: self.queue.0.waiting(),
             failing: failing.load(Ordering::Relaxed),
         }
     }
 
     /// Waits until everything is written, but not longer than this. Blocks.
     pub(crate) fn flush(&self, most: Duration) -> bool {
-        let (told, done) = sync_channel(1);
-        let until = Instant::now() + most;
-        let mut asked = self.queue.try_send(Entry::Tell(told));
-        while let Err(TrySendError::Full(entry)) = asked {
-            if Instant::now() >= until {
-                return false;
-            }
-            std::thread::sleep(FULL_PAUSE);
-            asked = self.queue.try_send(entry);
-        }
-        done.recv_timeout(until.saturating_duration_since(Instant::now())).is_ok()
+        self.queue.0.ask().recv_timeout(most).is_ok()
     }
 
-    fn write(&self, line: String) {
-        self.state.waiting.fetch_add(1, Ordering::Relaxed);
-        if self.queue.try_send(Entry::Line(line)).is_err() {
-            self.state.waiting.fetch_sub(1, Ordering::Relaxed);
+    fn write(&self, line: &[u8]) {
+        if !self.queue.0.push(line) {
             self.state.lost.fetch_add(1, Ordering::Relaxed);
             self.state.untold.fetch_add(1, Ordering::Relaxed);
         }

@@ -141,7 +141,7 @@ fn o9_what_is_lost_is_counted_in_the_next_line_and_requests_go_on_where_that_is_
         log.event(&event(0));
     }
     // In the queue, and in the hands of the writer.
-    assert!(!log.refuses() && log.status().waiting <= 100 + super::writer::BATCH);
+    assert!(!log.refuses() && log.status().waiting <= 100);
     let (told, lines) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
         use std::io::BufRead as _;

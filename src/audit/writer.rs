@@ -1,33 +1,21 @@
 //! The thread that writes the audit stream: in order, whole lines, again and again until the sink takes them.
 
+use std::borrow::Cow;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use super::chain::{self, Link};
 use super::line;
 use super::sink::{Last, Sink};
 use crate::config::watching::Chain;
+use crate::spool::{Batch, Spool};
 
-/// Lines that are written at once.
-pub(super) const BATCH: usize = 256;
 /// After a failure: soon enough to go on as soon as there is room again.
 const RETRY: Duration = Duration::from_millis(250);
 /// A failure that lasts is told again after this.
 const REPEAT: Duration = Duration::from_mins(1);
-
-/// What is asked of the writer.
-#[derive(Debug)]
-pub(super) enum Entry {
-    /// A JSON object to write.
-    Line(String),
-    /// Look at the flags.
-    Wake,
-    /// Everything before is written.
-    Tell(SyncSender<()>),
-}
 
 /// What both sides know.
 #[derive(Debug, Default)]
@@ -36,7 +24,6 @@ pub(super) struct State {
     pub(super) lost: AtomicU64,
     /// Lost since the last line that said so.
     pub(super) untold: AtomicU64,
-    pub(super) waiting: AtomicUsize,
     pub(super) failing: AtomicBool,
     pub(super) reopen: AtomicBool,
 }
@@ -64,31 +51,19 @@ impl Writer {
     }
 
     /// Until nobody can ask any more, and all is written.
-    pub(super) fn run(mut self, entries: &Receiver<Entry>) {
+    pub(super) fn run(mut self, spool: &Spool) {
         self.write_all();
-        while let Ok(entry) = entries.recv() {
-            let mut batch = vec![entry];
-            batch.extend(entries.try_iter().take(BATCH - 1));
-            let (mut lines, mut tell) = (0, Vec::new());
-            for entry in batch {
-                match entry {
-                    Entry::Line(object) => {
-                        self.add(&object);
-                        lines += 1;
-                    }
-                    Entry::Wake => {}
-                    Entry::Tell(told) => tell.push(told),
-                }
+        let mut batch = Batch::default();
+        while spool.take(&mut batch) {
+            // What is added is JSON text: it has no line ends of its own.
+            for line in batch.lines.split_inclusive(|byte| *byte == b'\n') {
+                self.add(&String::from_utf8_lossy(line.trim_ascii_end()));
             }
             self.write_all();
-            self.state.waiting.fetch_sub(lines, Ordering::Relaxed);
-            self.state.written.fetch_add(lines as u64, Ordering::Relaxed);
-            for told in tell {
-                // Whoever asked may have given up.
-                told.send(()).unwrap_or_default();
-            }
+            self.state.written.fetch_add(batch.count as u64, Ordering::Relaxed);
             self.look_at_flags();
             self.write_all();
+            spool.written(&mut batch);
         }
     }
 
@@ -98,23 +73,23 @@ impl Writer {
             self.pending.push(b'\n');
         }
         let previous = self.link.is_some().then(|| self.last.1.clone());
-        let object = line::of_opening(last.torn, previous.as_deref());
-        self.add(&object);
+        let mut object = Vec::new();
+        line::of_opening(last.torn, previous.as_deref(), &mut object);
+        self.add(&String::from_utf8_lossy(&object));
     }
 
     fn add(&mut self, object: &str) {
         let lost = self.state.untold.swap(0, Ordering::Relaxed);
         let open = object.strip_suffix('}').unwrap_or(object);
-        let object = if lost == 0 { format!("{open}}}") } else { format!("{open},\"lost\":{lost}}}") };
-        let whole = match &self.link {
-            None => object,
+        let object = if lost == 0 { Cow::Borrowed(object) } else { format!("{open},\"lost\":{lost}}}").into() };
+        match &self.link {
+            None => self.pending.extend_from_slice(object.as_bytes()),
             Some(link) => {
                 let (chained, digest) = chain::chained(link, &object, self.last.0 + 1, &self.last.1);
                 self.last = (self.last.0 + 1, digest);
-                chained
+                self.pending.extend_from_slice(chained.as_bytes());
             }
-        };
-        self.pending.extend_from_slice(whole.as_bytes());
+        }
         self.pending.push(b'\n');
     }
 

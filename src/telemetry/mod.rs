@@ -2,6 +2,7 @@
 
 mod collector;
 mod instruments;
+mod json;
 mod log;
 mod span;
 
@@ -18,7 +19,7 @@ use crate::trace::Trace;
 use collector::Health;
 use instruments::Instruments;
 pub(crate) use log::lost_lines;
-pub use log::{LogGuard, init};
+pub use log::{InitError, LogGuard, init};
 
 /// Why nothing can be sent.
 #[derive(Debug, thiserror::Error)]

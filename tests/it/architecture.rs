@@ -20,7 +20,7 @@ const ROWS: &[&[&str]] = &[
     &["mcp", "token", "keys", "oauth", "headers"],
     &["trust"],
     &["config"],
-    &["names", "network"],
+    &["names", "network", "spool"],
 ];
 
 /// Arrows inside one row: who imports, what.
