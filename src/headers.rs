@@ -106,15 +106,14 @@ pub fn for_client(headers: &HeaderMap) -> HeaderMap {
 fn without(headers: &HeaderMap, unwanted: &[&str]) -> HeaderMap {
     let nominated = nominated(headers);
     let mut kept = HeaderMap::with_capacity(headers.len() + ROOM_FOR_OURS);
-    for name in headers.keys() {
-        let ends_here = is_any(name, &HOP_BY_HOP)
-            || nominated.contains(name.as_str())
-            || is_any(name, unwanted)
-            || is_misspelled(name);
+    for (name, value) in headers {
+        let plain = spelled_plainly(name.as_str());
+        let ends_here = is_any(&plain, &HOP_BY_HOP)
+            || is_any(&plain, unwanted)
+            || is_misspelled(name, &plain)
+            || nominated.contains(name.as_str());
         if !ends_here {
-            headers.get_all(name).iter().for_each(|value| {
-                kept.append(name, value.clone());
-            });
+            kept.append(name, value.clone());
         }
     }
     kept
@@ -142,21 +141,21 @@ pub fn remove_spellings(headers: &mut HeaderMap, field: &HeaderName) {
 
 /// Removes the fields that repeat a body: in the legacy era they mean nothing, and nobody has held them against it.
 pub fn remove_mirrors(headers: &mut HeaderMap) {
-    let mirrors: Vec<HeaderName> = headers.keys().filter(|name| is_any(name, &MIRRORS)).cloned().collect();
+    let mirrors: Vec<HeaderName> = headers.keys().filter(|name| is_any(&spelled_plainly(name.as_str()), &MIRRORS)).cloned().collect();
     for name in mirrors {
         headers.remove(name);
     }
 }
 
 /// True when a server could take the field for one that was judged only in its proper spelling.
-fn is_misspelled(name: &HeaderName) -> bool {
-    let Cow::Owned(plain) = spelled_plainly(name.as_str()) else { return false };
-    JUDGED.iter().any(|known| is(&plain, known) && !is(name.as_str(), known))
+fn is_misspelled(name: &HeaderName, plain: &Cow<'_, str>) -> bool {
+    let Cow::Owned(plain) = plain else { return false };
+    JUDGED.iter().any(|known| is(plain, known) && !is(name.as_str(), known))
 }
 
-fn is_any(name: &HeaderName, unwanted: &[&str]) -> bool {
-    let name = spelled_plainly(name.as_str());
-    unwanted.iter().any(|unwanted| is(&name, unwanted))
+/// `name` is spelled plainly.
+fn is_any(name: &str, unwanted: &[&str]) -> bool {
+    unwanted.iter().any(|unwanted| is(name, unwanted))
 }
 
 /// A trailing `-` means a whole namespace.
@@ -166,11 +165,11 @@ fn is(name: &str, known: &str) -> bool {
 
 /// CGI-like servers read `X_Auth_Subject` and `X.Auth.Subject` as the same variable as `X-Auth-Subject` (CVE-2025-64484).
 fn spelled_plainly(name: &str) -> Cow<'_, str> {
-    let plain = |c: char| c.is_ascii_alphanumeric() || c == '-';
-    if name.chars().all(plain) {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+    if name.bytes().all(is_plain) {
         return Cow::Borrowed(name);
     }
-    Cow::Owned(name.chars().map(|c| if plain(c) { c } else { '-' }).collect())
+    Cow::Owned(name.chars().map(|c| if u8::try_from(c).is_ok_and(is_plain) { c } else { '-' }).collect())
 }
 
 /// A claim as a field value: visible ASCII, everything else percent-encoded as UTF-8. CR, LF and NUL cannot occur.

@@ -4,6 +4,7 @@
 //! refusal takes the one way that every answer takes, with its body, its record and its request id.
 
 use std::io;
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
@@ -133,13 +134,13 @@ impl<S: AsyncRead + Unpin> Guard<S> {
         }
         let unsearched = self.searched.saturating_sub(3).min(fresh.len());
         let tail = fresh.get(unsearched..).unwrap_or_default();
-        let end = tail.windows(4).position(|window| window == b"\r\n\r\n").map(|at| unsearched + at + 4);
+        let end = memchr::memmem::find(tail, b"\r\n\r\n").map(|at| unsearched + at + 4);
         let verdict = match end {
             Some(end) if end > self.bounds.bytes => Err(too_long(fresh)),
             Some(end) => head::judge(fresh.get(..end).unwrap_or_default()).map(|framing| (end, framing)),
             None if fresh.len() > self.bounds.bytes || line_is_too_long(fresh) => Err(too_long(fresh)),
             // Bare line feeds would let a head look unfinished for ever; an empty line of them is no line end here.
-            None if tail.windows(2).any(|window| window == b"\n\n") => Err(Fault::Syntax),
+            None if memchr::memmem::find(tail, b"\n\n").is_some() => Err(Fault::Syntax),
             None => {
                 self.searched = fresh.len();
                 return false;
@@ -205,8 +206,8 @@ impl<S: AsyncRead + Unpin> Guard<S> {
     }
 
     fn poll_socket(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
-        let mut space = [0; READ_BYTES];
-        let mut read = ReadBuf::new(&mut space);
+        let mut space = [const { MaybeUninit::uninit() }; READ_BYTES];
+        let mut read = ReadBuf::uninit(&mut space);
         ready!(Pin::new(&mut self.stream).poll_read(cx, &mut read))?;
         self.buffer.extend_from_slice(read.filled());
         Poll::Ready(Ok(!read.filled().is_empty()))
@@ -223,7 +224,8 @@ fn too_long(head: &[u8]) -> Fault {
 }
 
 fn line_is_too_long(head: &[u8]) -> bool {
-    head.len() > MAX_REQUEST_LINE_BYTES && !head.iter().take(MAX_REQUEST_LINE_BYTES).any(|&b| b == b'\n')
+    let line = head.get(..MAX_REQUEST_LINE_BYTES).filter(|line| head.len() > line.len());
+    line.is_some_and(|line| memchr::memchr(b'\n', line).is_none())
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Guard<S> {

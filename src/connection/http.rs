@@ -93,7 +93,7 @@ impl Connections {
             .max_header_size(limits.header_bytes)
             .max_buf_size(limits.header_bytes.max(MAX_SEND_BUFFER) * 2)
             .serve_connection(TokioIo::new(guard), service);
-        self.converse(connection, &activity, limits.idle_timeout).await;
+        self.converse(std::pin::pin!(connection), &activity, limits.idle_timeout).await;
     }
 
     /// HTTP/2, chosen by ALPN; the library's own limits against resets, floods and bombs, and ours.
@@ -121,12 +121,16 @@ impl Connections {
             .keep_alive_interval(PING_INTERVAL)
             .keep_alive_timeout(PING_TIMEOUT)
             .serve_connection(TokioIo::new(stream), service);
-        self.converse(connection, &activity, limits.idle_timeout).await;
+        self.converse(std::pin::pin!(connection), &activity, limits.idle_timeout).await;
     }
 
     /// Until the connection ends, stays idle too long, or the gateway stops.
-    async fn converse(&self, connection: impl Conversation, activity: &Activity, idle_timeout: Duration) {
-        let mut connection = std::pin::pin!(connection);
+    async fn converse(
+        &self,
+        mut connection: Pin<&mut impl Conversation>,
+        activity: &Activity,
+        idle_timeout: Duration,
+    ) {
         tokio::select! {
             ended = connection.as_mut() => return log_end(ended),
             () = self.stop.cancelled() => {}

@@ -43,7 +43,8 @@ impl Connections {
         }
         let stream = Stall::new(stream, limits.write_timeout);
         let Some(tls) = &generation.tls else {
-            return self.serve_http1(stream, limits, Peer { address, secure: false, server_name: None }).await;
+            let peer = Peer { address, secure: false, server_name: None };
+            return Box::pin(self.serve_http1(stream, limits, peer)).await;
         };
         let shaking_hands = tokio::time::timeout(limits.tls_timeout, tls.acceptor.accept(stream));
         let stream = tokio::select! {
@@ -65,10 +66,11 @@ impl Connections {
         let is_http2 = session.alpn_protocol() == Some(b"h2");
         let server_name = session.server_name().map(|name| Arc::from(name.to_ascii_lowercase()));
         let peer = Peer { address, secure: true, server_name };
+        // Boxed: each kind of connection takes its own room only.
         if is_http2 {
-            self.serve_http2(stream, limits, peer).await;
+            Box::pin(self.serve_http2(stream, limits, peer)).await;
         } else {
-            self.serve_http1(stream, limits, peer).await;
+            Box::pin(self.serve_http1(stream, limits, peer)).await;
         }
     }
 

@@ -1,7 +1,5 @@
 //! Connections to upstreams: TCP, TLS where the URL says so, all within one bound.
 
-use std::pin::Pin;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::Uri;
@@ -10,24 +8,30 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
 use tokio::net::TcpStream;
-use tower_service::Service;
+use tower_service::Service as _;
 
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
-type Connection = MaybeHttpsStream<TokioIo<TcpStream>>;
+/// A connection.
+pub(crate) type Stream = MaybeHttpsStream<TokioIo<TcpStream>>;
 
-/// The connection, TLS included, was not there in time.
+/// Why there is none.
 #[derive(Debug, thiserror::Error)]
-#[error("no connection within {0:?}")]
-pub(crate) struct ConnectTimedOut(Duration);
+pub(crate) enum ConnectError {
+    /// It was not there in time, TLS included.
+    #[error("no connection within {0:?}")]
+    TimedOut(Duration),
+    /// Nobody is there, or somebody else.
+    #[error(transparent)]
+    Failed(Box<dyn std::error::Error + Send + Sync>),
+}
 
 /// Connects within a bound.
-#[derive(Debug, Clone)]
-pub(crate) struct TimedConnector {
+#[derive(Debug)]
+pub(crate) struct Connector {
     inner: HttpsConnector<HttpConnector>,
     patience: Duration,
 }
 
-impl TimedConnector {
+impl Connector {
     pub(crate) fn new(tls: ClientConfig, patience: Duration) -> Self {
         let mut http = HttpConnector::new();
         http.enforce_http(false);
@@ -39,21 +43,11 @@ impl TimedConnector {
             .wrap_connector(http);
         Self { inner, patience }
     }
-}
 
-impl Service<Uri> for TimedConnector {
-    type Response = Connection;
-    type Error = BoxError;
-    type Future = Pin<Box<dyn Future<Output = Result<Connection, BoxError>> + Send>>;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
-        self.inner.poll_ready(cx)
-    }
-
-    fn call(&mut self, target: Uri) -> Self::Future {
-        let (connecting, patience) = (self.inner.call(target), self.patience);
-        Box::pin(
-            async move { tokio::time::timeout(patience, connecting).await.map_err(|_| ConnectTimedOut(patience))? },
-        )
+    /// To the place that the URL names; always ready.
+    pub(crate) async fn connect(&self, place: Uri) -> Result<Stream, ConnectError> {
+        let connecting = self.inner.clone().call(place);
+        let connected = tokio::time::timeout(self.patience, connecting).await;
+        connected.map_err(|_| ConnectError::TimedOut(self.patience))?.map_err(ConnectError::Failed)
     }
 }

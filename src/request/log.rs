@@ -102,7 +102,7 @@ fn write(record: &Record<'_>, subjects: &Subjects) {
         reason = record.reason,
         detail = record.detail,
         request_id = record.request_id,
-        trace_id = format!("{:032x}", record.trace.trace_id()),
+        trace_id = %format_args!("{:032x}", record.trace.trace_id()),
         peer = %record.peer,
         client_address = record.client_address.map(tracing::field::display),
         route = record.route,

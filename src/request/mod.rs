@@ -18,6 +18,7 @@ mod gcra;
 mod inspect;
 pub(crate) mod log;
 mod outgoing;
+mod pool;
 pub(crate) mod provenance;
 mod receive;
 pub(crate) mod reject;
@@ -26,6 +27,7 @@ mod returning;
 pub(crate) mod route;
 pub(crate) mod session;
 mod upload;
+mod upstream;
 mod verified;
 pub(crate) mod witnesses;
 
@@ -94,7 +96,7 @@ struct Context {
 }
 
 /// Threat O8: a bug costs one request, not the connection of others.
-async fn contained<T>(work: impl Future<Output = T>) -> Option<T> {
+async fn contained<T>(work: impl Future<Output = T> + Unpin) -> Option<T> {
     AssertUnwindSafe(work).catch_unwind().await.ok()
 }
 
@@ -102,7 +104,8 @@ impl Handler {
     /// Answers one request. Never fails: a rejection is a response too.
     pub(crate) async fn handle(&self, peer: &Peer, request: Request<Incoming>) -> Response<ReplyBody> {
         let mut audit = Audit::begin(peer, &request, &self.unrouted, &self.witnesses);
-        let answered = contained(self.answer(peer, request, &mut audit)).await;
+        // Boxed: the library keeps room for this future on every connection, idle or not, and moves it about.
+        let answered = contained(Box::pin(self.answer(peer, request, &mut audit))).await;
         let mut response = answered.unwrap_or_else(|| refuse(Rejection::Internal, None, &mut audit));
         response.headers_mut().insert(X_REQUEST_ID, visible(audit.request_id()));
         audit.finish(response)
@@ -232,9 +235,9 @@ mod tests {
 
     #[tokio::test]
     async fn o8_a_bug_becomes_a_refusal_of_this_one_request() {
-        let bug = async { assert!(std::hint::black_box(false), "a bug") };
+        let bug = Box::pin(async { assert!(std::hint::black_box(false), "a bug") });
         assert!(contained(bug).await.is_none());
-        assert_eq!(contained(async { 1 }).await, Some(1));
+        assert_eq!(contained(std::future::ready(1)).await, Some(1));
         let asker = Asker { request_id: "r", challenges: None, tenant: None, inspected: false, id: None };
         let response = Rejection::Internal.response(&asker);
         assert_eq!((response.status().as_u16(), Rejection::Internal.reason()), (500, "panic"));

@@ -31,7 +31,6 @@ pub(crate) fn outgoing<B>(
     body: B,
 ) -> Request<B> {
     let public_host = public_host(parts);
-    let target = route.upstream.target(&parts.method, permit.session().query(parts.uri.query()));
     let mut headers = for_upstream(&parts.headers);
     if permit.era() == Era::Legacy {
         remove_mirrors(&mut headers);
@@ -50,7 +49,6 @@ pub(crate) fn outgoing<B>(
 
     let mut request = Request::new(body);
     *request.method_mut() = parts.method.clone();
-    *request.uri_mut() = target;
     *request.version_mut() = Version::HTTP_11;
     *request.headers_mut() = headers;
     request

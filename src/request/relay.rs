@@ -19,6 +19,7 @@ use crate::metrics::Open;
 use super::admit::Admission;
 use super::edit::Editor;
 use super::farewell::Farewell;
+use super::pool::Lease;
 
 /// Why a response body ends before its end. Clients see a broken transfer, never a complete-looking one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -120,6 +121,9 @@ impl StreamEnd {
     }
 }
 
+/// What an answer under way keeps.
+type Held = (Admission, (OwnedSemaphorePermit, Lease));
+
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Relay {
@@ -134,8 +138,8 @@ pub(crate) struct Relay {
     /// Nothing more is taken from the upstream.
     is_over: bool,
     finished: bool,
-    /// Held until the body ends: open streams count against their owner and the upstream's capacity.
-    _held: (Admission, OwnedSemaphorePermit),
+    /// Held until the body ends: open streams count against their owner and the upstream's capacity; then the connection is free.
+    _held: Held,
 }
 
 impl Relay {
@@ -145,7 +149,7 @@ impl Relay {
         pace: Pace,
         end: Option<StreamEnd>,
         editor: Option<Box<Editor>>,
-        held: (Admission, OwnedSemaphorePermit),
+        held: Held,
     ) -> Self {
         let finished = incoming.is_end_stream();
         Self { incoming, pace, timer: None, timer_is_old: false, end, editor, is_over: false, finished, _held: held }

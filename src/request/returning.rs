@@ -21,6 +21,7 @@ use super::edit::{Editor, Eyes, Treatment, brings_events, forget_bytes, says_all
 use super::farewell::Farewell;
 use super::inspect::is_coded;
 use super::reject::{Rejection, UpstreamFailure};
+use super::pool::Lease;
 use super::relay::{Pace, Relay, StreamEnd};
 use super::route::Route;
 
@@ -32,8 +33,8 @@ const LONGEST_STREAM: Duration = Duration::from_hours(24 * 365);
 pub(crate) struct Returning<'a> {
     pub(crate) route: &'a Route,
     pub(crate) permit: Permit,
-    /// The request's place in the upstream's capacity.
-    pub(crate) slot: OwnedSemaphorePermit,
+    /// The request's place in the upstream's capacity, and its connection.
+    pub(crate) held: (OwnedSemaphorePermit, Lease),
     /// Ends an event stream when the gateway stops.
     pub(crate) stopping: &'a CancellationToken,
     pub(crate) budget: &'a Budget,
@@ -74,7 +75,7 @@ impl Returning<'_> {
         if editor.is_some() || end.as_ref().is_some_and(StreamEnd::says_farewell) {
             forget_bytes(headers);
         }
-        ReplyBody::upstream(Relay::new(body, pace, end, editor, (self.permit.into_admission(), self.slot)))
+        ReplyBody::upstream(Relay::new(body, pace, end, editor, (self.permit.into_admission(), self.held)))
     }
 
     fn stream_end(&self, headers: &HeaderMap) -> StreamEnd {

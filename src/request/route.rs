@@ -18,9 +18,9 @@ use crate::trust::TrustError;
 use super::admit::RouteLimits;
 use super::body::ReplyBody;
 use super::cors;
-use super::forward::UpstreamClient;
 use super::provenance::Peer;
 use super::reject::{Fault, Rejection};
+use super::upstream::UpstreamClient;
 
 /// The methods of a metadata document.
 const DOCUMENT_METHODS: &str = "GET, HEAD, OPTIONS";

@@ -106,7 +106,7 @@ impl Gateway {
         let running = Arc::new(Running { live, lasting, fronts, reloading: tokio::sync::Mutex::default() });
         let generation = running.live.current();
         running.begin(&generation, None);
-        running.lasting.tasks.spawn(Arc::clone(&running).tell_repeats());
+        running.lasting.tasks.spawn(Arc::clone(&running).tidy());
         running.fronts.open(sockets, asked);
         let gateway = Self(running);
         let (address, admin) = (gateway.address(), gateway.admin_address());
@@ -155,10 +155,12 @@ impl Gateway {
 }
 
 impl Running {
-    /// Tells the log of refusals that came again and again.
-    async fn tell_repeats(self: Arc<Self>) {
+    /// Every second: tells the log of refusals that came again and again, and closes connections to upstreams that nobody uses.
+    async fn tidy(self: Arc<Self>) {
         while self.fronts.stop.run_until_cancelled(tokio::time::sleep(TELL_REPEATS)).await.is_some() {
-            self.lasting.log.flush(Instant::now());
+            let now = Instant::now();
+            self.lasting.log.flush(now);
+            self.live.current().handler.routes.all().iter().for_each(|route| route.upstream.shed(now));
         }
     }
 

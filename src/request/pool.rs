@@ -1,0 +1,171 @@
+//! The connections to one upstream, kept for the next request while they are good: HTTP/1.1, or one of HTTP/2 where TLS agreed on it.
+//!
+//! One place to go, so no table of them; an answer that has ended leaves its connection ready, so no task waits for that. What
+//! libraries do for any number of places costs a tenth of a request.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use http::header::HOST;
+use http::uri::PathAndQuery;
+use http::{Request, Response, Uri, Version};
+use hyper::body::Incoming;
+use hyper::client::conn::{http1, http2};
+use hyper::rt::Executor as _;
+use hyper_util::client::legacy::connect::Connection as _;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+
+use super::connect::{ConnectError, Connector};
+use super::upload::Upload;
+
+/// An unused connection to an upstream is closed after this.
+const IDLE: Duration = Duration::from_secs(30);
+/// Unused connections that are kept for one upstream.
+const MAX_IDLE: usize = 64;
+
+/// Why a request got no answer.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SendError {
+    /// There is no connection.
+    #[error("no connection to the upstream")]
+    Connect(#[source] ConnectError),
+    /// It broke, or what came over it was no answer.
+    #[error("the exchange with the upstream failed")]
+    Exchange(#[source] hyper::Error),
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Pool {
+    connector: Connector,
+    /// Scheme and authority.
+    place: Uri,
+    idle: Mutex<Vec<Idle>>,
+    /// Carries any number of requests at a time.
+    shared: Mutex<Option<http2::SendRequest<Upload>>>,
+}
+
+#[derive(Debug)]
+struct Idle {
+    sender: http1::SendRequest<Upload>,
+    since: Instant,
+}
+
+/// The connection that an answer comes over; goes back when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Lease {
+    sender: Option<http1::SendRequest<Upload>>,
+    pool: Arc<Pool>,
+}
+
+enum Sender {
+    Http1(http1::SendRequest<Upload>),
+    Http2(http2::SendRequest<Upload>),
+}
+
+impl Pool {
+    pub(crate) fn new(connector: Connector, place: Uri) -> Arc<Self> {
+        Arc::new(Self { connector, place, idle: Mutex::default(), shared: Mutex::default() })
+    }
+
+    /// Sends over a connection that is there, or a new one, and waits for the head of the answer. A request that a dying
+    /// connection did not take is sent over another one; one that the upstream may have seen never is.
+    pub(crate) async fn send(
+        self: &Arc<Self>,
+        target: PathAndQuery,
+        mut request: Request<Upload>,
+    ) -> Result<(Response<Incoming>, Lease), SendError> {
+        *request.uri_mut() = Uri::from(target);
+        loop {
+            let (sender, is_new) = match self.take() {
+                Some(sender) => (sender, false),
+                // Boxed: the rare way must not make room for itself in every request.
+                None => (Box::pin(self.connect()).await?, true),
+            };
+            let (sent, sender) = match sender {
+                Sender::Http1(mut sender) => (sender.try_send_request(request).await, Some(sender)),
+                Sender::Http2(mut sender) => (sender.try_send_request(self.for_http2(request)).await, None),
+            };
+            match sent {
+                Ok(response) => return Ok((response, Lease { sender, pool: Arc::clone(self) })),
+                Err(mut unsent) => match unsent.take_message().filter(|_| !is_new) {
+                    Some(untaken) => request = untaken,
+                    None => return Err(SendError::Exchange(unsent.into_error())),
+                },
+            }
+        }
+    }
+
+    /// Closes what nobody has used for a while. To be called now and then.
+    pub(crate) fn shed(&self, now: Instant) {
+        let mut idle = lock(&self.idle);
+        idle.retain(|kept| !kept.sender.is_closed() && now.saturating_duration_since(kept.since) < IDLE);
+    }
+
+    /// The connection that was used last: what is left over at the end grows old.
+    fn take(&self) -> Option<Sender> {
+        let shared = lock(&self.shared).clone().filter(http2::SendRequest::is_ready);
+        if let Some(shared) = shared {
+            return Some(Sender::Http2(shared));
+        }
+        let mut idle = lock(&self.idle);
+        let at = idle.iter().rposition(|kept| kept.sender.is_ready())?;
+        Some(Sender::Http1(idle.remove(at).sender))
+    }
+
+    async fn connect(&self) -> Result<Sender, SendError> {
+        let stream = self.connector.connect(self.place.clone()).await.map_err(SendError::Connect)?;
+        if stream.connected().is_negotiated_h2() {
+            let mut builder = http2::Builder::new(TokioExecutor::new());
+            let (sender, connection) =
+                builder.timer(TokioTimer::new()).handshake(stream).await.map_err(SendError::Exchange)?;
+            TokioExecutor::new().execute(run(connection));
+            *lock(&self.shared) = Some(sender.clone());
+            return Ok(Sender::Http2(sender));
+        }
+        let (sender, connection) = http1::handshake(stream).await.map_err(SendError::Exchange)?;
+        TokioExecutor::new().execute(run(connection));
+        Ok(Sender::Http1(sender))
+    }
+
+    /// RFC 9113 §8.3.1: the authority stands in a pseudo-field.
+    fn for_http2(&self, mut request: Request<Upload>) -> Request<Upload> {
+        let mut parts = self.place.clone().into_parts();
+        parts.path_and_query = request.uri().path_and_query().cloned();
+        *request.uri_mut() = Uri::from_parts(parts).unwrap_or_else(|_| self.place.clone());
+        *request.version_mut() = Version::HTTP_2;
+        request.headers_mut().remove(HOST);
+        request
+    }
+
+    fn give_back(&self, sender: http1::SendRequest<Upload>) {
+        let mut idle = lock(&self.idle);
+        if !sender.is_closed() && idle.len() < MAX_IDLE {
+            idle.push(Idle { sender, since: Instant::now() });
+        }
+    }
+}
+
+/// Until the connection ends; what went wrong with it, its request has been told.
+async fn run(connection: impl Future<Output = hyper::Result<()>>) {
+    connection.await.unwrap_or_default();
+}
+
+impl Lease {
+    /// The connection carries nothing any more.
+    pub(crate) fn spoil(mut self) {
+        self.sender = None;
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        if let Some(sender) = self.sender.take() {
+            self.pool.give_back(sender);
+        }
+    }
+}
+
+fn lock<T>(of: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    of.lock().unwrap_or_else(PoisonError::into_inner)
+}

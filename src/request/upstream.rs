@@ -1,0 +1,154 @@
+//! The connection side of one route's MCP server: where requests go, how many at a time, and how long they may take.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use http::header::{self, HeaderValue};
+use http::uri::PathAndQuery;
+use http::{Method, Request, Response, Uri};
+use hyper::body::Incoming;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::config::{Timeouts, Upstream};
+use crate::trust::{self, TrustError};
+
+use super::connect::{ConnectError, Connector};
+use super::pool::{Lease, Pool, SendError};
+use super::reject::UpstreamFailure;
+use super::upload::{Upload, UploadState};
+
+/// Requests under way at one upstream; each holds at most one connection.
+const MAX_CONCURRENT: usize = 4096;
+
+/// The connections to one route's MCP server.
+#[derive(Debug)]
+pub(crate) struct UpstreamClient {
+    origin: Origin,
+    pool: Arc<Pool>,
+    url: Uri,
+    messages: Option<Uri>,
+    host: HeaderValue,
+    timeouts: Timeouts,
+    capacity: Arc<Semaphore>,
+}
+
+/// What a client is made of: two equal ones can use each other's connections.
+#[derive(Debug, PartialEq, Eq)]
+struct Origin {
+    url: Uri,
+    messages: Option<Uri>,
+    ca: Option<trust::Digest>,
+    timeouts: Timeouts,
+}
+
+impl Origin {
+    fn of(upstream: &Upstream) -> Result<Self, TrustError> {
+        let ca = upstream.ca.as_deref().map(trust::digest).transpose()?;
+        let (url, messages) = (upstream.url.clone(), upstream.messages.clone());
+        Ok(Self { url, messages, ca, timeouts: upstream.timeouts.clone() })
+    }
+}
+
+impl UpstreamClient {
+    /// The one of `before`, with its connections, when nothing has changed; else a new one. Reads the trust anchor; opens nothing.
+    pub(crate) fn like(before: Option<&Arc<Self>>, upstream: &Upstream) -> Result<Arc<Self>, TrustError> {
+        let origin = Origin::of(upstream)?;
+        match before.filter(|before| before.origin == origin) {
+            Some(kept) => Ok(Arc::clone(kept)),
+            None => Self::new(upstream, origin).map(Arc::new),
+        }
+    }
+
+    fn new(upstream: &Upstream, origin: Origin) -> Result<Self, TrustError> {
+        let connector = Connector::new(trust::client_tls(upstream.ca.as_deref())?, upstream.timeouts.connect);
+        let authority = upstream.url.authority().map_or("", http::uri::Authority::as_str);
+        Ok(Self {
+            origin,
+            pool: Pool::new(connector, upstream.url.clone()),
+            url: upstream.url.clone(),
+            messages: upstream.messages.clone(),
+            host: HeaderValue::from_str(authority).unwrap_or(HeaderValue::from_static("")),
+            timeouts: upstream.timeouts.clone(),
+            capacity: Arc::new(Semaphore::new(MAX_CONCURRENT)),
+        })
+    }
+
+    /// Where a request goes: the configured path, with the client's query byte for byte (threat P6).
+    pub(crate) fn target(&self, method: &Method, query: Option<&str>) -> PathAndQuery {
+        let base = self.messages.as_ref().filter(|_| method == Method::POST).unwrap_or(&self.url);
+        let joined = query.and_then(|query| PathAndQuery::try_from(format!("{}?{query}", base.path())).ok());
+        joined.or_else(|| base.path_and_query().cloned()).unwrap_or(PathAndQuery::from_static("/"))
+    }
+
+    /// Where requests go that bring no message.
+    pub(crate) fn url(&self) -> &Uri {
+        &self.url
+    }
+
+    /// Where messages go when that is another place (HTTP+SSE).
+    pub(crate) fn messages(&self) -> Option<&Uri> {
+        self.messages.as_ref()
+    }
+
+    /// How long it may take.
+    pub(crate) fn timeouts(&self) -> &Timeouts {
+        &self.timeouts
+    }
+
+    /// The upstream's own authority: real servers refuse a foreign `Host`.
+    pub(crate) fn host(&self) -> HeaderValue {
+        self.host.clone()
+    }
+
+    /// A place among the requests under way, if there is one.
+    pub(crate) fn slot(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.capacity).try_acquire_owned().ok()
+    }
+
+    /// Sends, and waits for the head.
+    pub(crate) async fn send(
+        &self,
+        target: PathAndQuery,
+        request: Request<Upload>,
+        upload: &UploadState,
+    ) -> Result<(Response<Incoming>, Lease), Failed> {
+        let answer = tokio::select! {
+            answer = self.pool.send(target, request) => answer,
+            () = upload.overdue(self.timeouts.response) => return Err((UpstreamFailure::ResponseTimeout, None)),
+        };
+        let (response, lease) = answer.map_err(|error| (classify(&error), Some(error)))?;
+        if is_ambiguous(&response) {
+            // Threat F16: whoever writes such answers may have written more than one reading of this one.
+            lease.spoil();
+            return Err((UpstreamFailure::Protocol, None));
+        }
+        Ok((response, lease))
+    }
+
+    /// Closes connections that nobody has used for a while.
+    pub(crate) fn shed(&self, now: Instant) {
+        self.pool.shed(now);
+    }
+}
+
+/// What failed, and what the client library says of it.
+type Failed = (UpstreamFailure, Option<SendError>);
+
+/// RFC 9112 §6.3: an answer whose length could be read in two ways.
+fn is_ambiguous<B>(response: &Response<B>) -> bool {
+    let mut codings = response.headers().get_all(header::TRANSFER_ENCODING).iter();
+    let has_length = response.headers().contains_key(header::CONTENT_LENGTH);
+    match (codings.next(), codings.next()) {
+        (None, _) => false,
+        (Some(coding), None) => has_length || !coding.as_bytes().eq_ignore_ascii_case(b"chunked"),
+        (Some(_), Some(_)) => true,
+    }
+}
+
+fn classify(error: &SendError) -> UpstreamFailure {
+    match error {
+        SendError::Connect(ConnectError::TimedOut(_)) => UpstreamFailure::ConnectTimeout,
+        SendError::Connect(ConnectError::Failed(_)) => UpstreamFailure::Unreachable,
+        SendError::Exchange(_) => UpstreamFailure::Protocol,
+    }
+}
