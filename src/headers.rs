@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 use std::net::IpAddr;
 
+use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
@@ -108,7 +109,7 @@ fn without(headers: &HeaderMap, unwanted: &[&str]) -> HeaderMap {
     let mut kept = HeaderMap::with_capacity(headers.len() + ROOM_FOR_OURS);
     for (name, value) in headers {
         let plain = spelled_plainly(name.as_str());
-        let ends_here = is_any(&plain, &HOP_BY_HOP)
+        let ends_here = HOP_BY_HOP.contains(&&*plain)
             || is_any(&plain, unwanted)
             || is_misspelled(name, &plain)
             || nominated.contains(name.as_str());
@@ -132,8 +133,9 @@ fn nominated(headers: &HeaderMap) -> HashSet<String> {
 /// Removes a field in every spelling that a server could take for it.
 pub fn remove_spellings(headers: &mut HeaderMap, field: &HeaderName) {
     let plain = spelled_plainly(field.as_str());
-    let alike: Vec<HeaderName> =
-        headers.keys().filter(|name| spelled_plainly(name.as_str()) == plain).cloned().collect();
+    // Every spelling is as long as the field: so hardly any name is looked at.
+    let alike = headers.keys().filter(|name| name.as_str().len() == plain.len());
+    let alike: Vec<HeaderName> = alike.filter(|name| spelled_plainly(name.as_str()) == plain).cloned().collect();
     for name in alike {
         headers.remove(name);
     }
@@ -141,10 +143,15 @@ pub fn remove_spellings(headers: &mut HeaderMap, field: &HeaderName) {
 
 /// Removes the fields that repeat a body: in the legacy era they mean nothing, and nobody has held them against it.
 pub fn remove_mirrors(headers: &mut HeaderMap) {
-    let mirrors: Vec<HeaderName> = headers.keys().filter(|name| is_any(&spelled_plainly(name.as_str()), &MIRRORS)).cloned().collect();
+    let mirrors: Vec<HeaderName> = headers.keys().filter(|name| is_mirror(name.as_str())).cloned().collect();
     for name in mirrors {
         headers.remove(name);
     }
+}
+
+/// Whatever the spelling, the first letters are the same.
+fn is_mirror(name: &str) -> bool {
+    name.starts_with("mcp") && is_any(&spelled_plainly(name), &MIRRORS)
 }
 
 /// True when a server could take the field for one that was judged only in its proper spelling.
@@ -155,7 +162,7 @@ fn is_misspelled(name: &HeaderName, plain: &Cow<'_, str>) -> bool {
 
 /// `name` is spelled plainly.
 fn is_any(name: &str, unwanted: &[&str]) -> bool {
-    unwanted.iter().any(|unwanted| is(name, unwanted))
+    unwanted.contains(&name) || unwanted.iter().any(|unwanted| unwanted.ends_with('-') && name.starts_with(unwanted))
 }
 
 /// A trailing `-` means a whole namespace.
@@ -166,7 +173,7 @@ fn is(name: &str, known: &str) -> bool {
 /// CGI-like servers read `X_Auth_Subject` and `X.Auth.Subject` as the same variable as `X-Auth-Subject` (CVE-2025-64484).
 fn spelled_plainly(name: &str) -> Cow<'_, str> {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
-    if name.bytes().all(is_plain) {
+    if name.bytes().fold(true, |all, byte| all & is_plain(byte)) {
         return Cow::Borrowed(name);
     }
     Cow::Owned(name.chars().map(|c| if u8::try_from(c).is_ok_and(is_plain) { c } else { '-' }).collect())
@@ -174,6 +181,9 @@ fn spelled_plainly(name: &str) -> Cow<'_, str> {
 
 /// A claim as a field value: visible ASCII, everything else percent-encoded as UTF-8. CR, LF and NUL cannot occur.
 pub fn visible(text: &str) -> HeaderValue {
+    if text.bytes().fold(true, |all, byte| all & byte.is_ascii_graphic() & (byte != b'%')) {
+        return exactly(text);
+    }
     from_ascii(utf8_percent_encode(text, NOT_VISIBLE).collect::<String>())
 }
 
@@ -192,6 +202,16 @@ pub fn visible_list<'a>(items: impl Iterator<Item = &'a str>) -> HeaderValue {
 /// Text that is visible ASCII by construction; anything else becomes an empty value rather than a fault.
 pub fn from_ascii(text: String) -> HeaderValue {
     HeaderValue::try_from(text).unwrap_or_else(|_| HeaderValue::from_static(""))
+}
+
+/// Text that is visible ASCII already and needs no escape.
+pub fn exactly(text: &str) -> HeaderValue {
+    HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static(""))
+}
+
+/// The same as bytes.
+pub fn from_ascii_bytes(text: Vec<u8>) -> HeaderValue {
+    HeaderValue::from_maybe_shared(Bytes::from(text)).unwrap_or(HeaderValue::from_static(""))
 }
 
 /// True when the request has been through this gateway already (RFC 9110 §7.6.3: loops).

@@ -56,6 +56,8 @@ mod network;
 
 mod spool;
 
+mod text;
+
 mod ops;
 
 pub mod telemetry;

@@ -13,6 +13,10 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use cli::{Arguments, Command, Failure, Said};
 
+/// A request makes and frees some hundred small pieces of memory: this allocator does it in half the time.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     portcullis::install_crypto();
     let arguments = Arguments::parse();

@@ -1,11 +1,13 @@
 //! What is told of one request once it has ended: the log, the audit stream, traces, metrics and detection all get the same.
 
-use std::net::{IpAddr, SocketAddr};
+use std::borrow::Cow;
+use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
 
 use http::StatusCode;
 
 use crate::mcp::Era;
+use crate::network::PeerAddress;
 use crate::token::Identity;
 use crate::trace::Trace;
 
@@ -23,7 +25,7 @@ pub(crate) struct Record<'a> {
     pub(crate) request_id: &'a str,
     pub(crate) trace: &'a Trace,
     /// The other end of the connection.
-    pub(crate) peer: SocketAddr,
+    pub(crate) peer: &'a PeerAddress,
     /// The client's address as far as proxies are believed; `None` where no route was found.
     pub(crate) client_address: Option<IpAddr>,
     pub(crate) route: Option<&'a str>,
@@ -61,6 +63,13 @@ pub(crate) struct Record<'a> {
 impl Record<'_> {
     /// The address that counts are kept by.
     pub(crate) fn address(&self) -> IpAddr {
-        self.client_address.unwrap_or(self.peer.ip())
+        self.client_address.unwrap_or(self.peer.socket.ip())
+    }
+
+    /// The client's address as far as proxies are believed, as it is written.
+    pub(crate) fn client_address_text(&self) -> Option<Cow<'_, str>> {
+        let address = self.client_address?;
+        let is_peer = address == self.peer.socket.ip();
+        Some(if is_peer { Cow::Borrowed(&self.peer.ip_text) } else { Cow::Owned(address.to_string()) })
     }
 }

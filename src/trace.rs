@@ -2,7 +2,8 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use crate::headers::from_ascii;
+use crate::headers::from_ascii_bytes;
+use crate::text::{Hex, write_hex};
 
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
@@ -46,7 +47,12 @@ impl Trace {
     pub(crate) fn write(&self, headers: &mut HeaderMap) {
         headers.remove(&TRACESTATE);
         let (trace_id, span_id, flags) = (self.id, self.span_id, self.flags);
-        headers.insert(TRACEPARENT, from_ascii(format!("00-{trace_id:032x}-{span_id:016x}-{flags:02x}")));
+        let (mut span, mut flag) = ([0; 16], [0; 2]);
+        write_hex(&span_id.to_be_bytes(), &mut span);
+        write_hex(&[flags], &mut flag);
+        let trace = Hex::of(trace_id);
+        let parts: [&[u8]; 6] = [b"00-", trace.as_str().as_bytes(), b"-", &span, b"-", &flag];
+        headers.insert(TRACEPARENT, from_ascii_bytes(parts.concat()));
         if let Some(state) = &self.state {
             headers.insert(TRACESTATE, state.clone());
         }
@@ -55,6 +61,11 @@ impl Trace {
     /// Of the whole trace.
     pub(crate) fn trace_id(&self) -> u128 {
         self.id
+    }
+
+    /// The same as it is written.
+    pub(crate) fn trace_id_text(&self) -> Hex {
+        Hex::of(self.id)
     }
 
     /// The client's span.

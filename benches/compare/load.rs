@@ -46,7 +46,7 @@ pub(crate) struct Work {
     pub(crate) over: Over,
     /// Of one turn, over all connections.
     pub(crate) requests: u32,
-    connections: u32,
+    pub(crate) connections: u32,
 }
 
 impl Work {

@@ -1,10 +1,9 @@
 //! Each line holds a digest of itself and of the line before: a line that is removed, changed, moved or put in shows. Pure.
 
-use std::fmt::Write as _;
-
 use aws_lc_rs::{digest, hmac};
 
 use crate::config::watching;
+use crate::text::write_hex;
 
 /// A digest in hexadecimal.
 pub(super) const CHARS: usize = 64;
@@ -16,9 +15,6 @@ const MARK: &str = ",\"chain\":\"";
 const END: &str = "\"}";
 /// The last member before it.
 const SEQ: &str = ",\"seq\":";
-
-/// For number and digest at the end of a line.
-const ROOM: usize = CHARS + 48;
 
 /// How digests are made.
 pub(super) enum Link {
@@ -49,8 +45,8 @@ impl Link {
     }
 
     /// The digest of a line after the one with this digest.
-    pub(super) fn digest(&self, before: &str, said: &str) -> String {
-        let input = [before.as_bytes(), b"\n", said.as_bytes()];
+    pub(super) fn digest(&self, before: &str, said: &[u8]) -> String {
+        let input = [before.as_bytes(), b"\n", said];
         match self {
             Self::Plain => {
                 let mut context = digest::Context::new(&digest::SHA256);
@@ -66,15 +62,17 @@ impl Link {
     }
 }
 
-/// A JSON object with its number and digest at its end; `object` ends with a brace.
-pub(super) fn chained(link: &Link, object: &str, seq: u64, before: &str) -> (String, String) {
-    let open = object.strip_suffix('}').unwrap_or(object);
-    let mut line = String::with_capacity(open.len() + ROOM);
-    // Writing to a String cannot fail.
-    _ = write!(line, "{open}{SEQ}{seq}");
-    let chain = link.digest(before, &line);
-    line.extend([MARK, &chain, END]);
-    (line, chain)
+/// Appends a JSON object, which ends with a brace, with its number and digest at its end; gives the digest.
+pub(super) fn chained(link: &Link, object: &[u8], seq: u64, before: &str, lines: &mut Vec<u8>) -> String {
+    let begin = lines.len();
+    lines.extend_from_slice(object.strip_suffix(b"}").unwrap_or(object));
+    lines.extend_from_slice(SEQ.as_bytes());
+    lines.extend_from_slice(itoa::Buffer::new().format(seq).as_bytes());
+    let chain = link.digest(before, lines.get(begin..).unwrap_or_default());
+    for end in [MARK, &chain, END] {
+        lines.extend_from_slice(end.as_bytes());
+    }
+    chain
 }
 
 /// The line as [`chained`] wrote it; `None`: it is no such line.
@@ -86,6 +84,8 @@ pub(super) fn parts(line: &str) -> Option<Parts<'_>> {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    let digit = |value: u8| char::from_digit(value.into(), 16).unwrap_or('0');
-    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+    let mut text = vec![0; 2 * bytes.len()];
+    write_hex(bytes, &mut text);
+    // They are digits.
+    String::from_utf8(text).unwrap_or_default()
 }

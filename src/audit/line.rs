@@ -1,112 +1,21 @@
-//! What one line of the audit stream says: docs/audit.schema.json as types. What is unknown is left out.
+//! What one line of the audit stream says: docs/audit.schema.json as code. What is unknown is left out.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::net::IpAddr;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use jiff::Timestamp;
-use serde::{Serialize, Serializer};
 
 use crate::mcp::Era;
 use crate::names::{ClientId, Scope, TenantId};
 use crate::record::Record;
+use crate::text::Object;
 use crate::token::{Caller, Kind};
 
 use super::subject::Subjects;
 
 /// Of the schema: grows when a field changes its meaning or goes; new fields may come at any time.
 const VERSION: u8 = 1;
-
-/// One decision on one request.
-#[derive(Serialize)]
-struct Decision<'a> {
-    v: u8,
-    time: Timestamp,
-    event: &'static str,
-    /// `served`, `refused` or `broken_off`.
-    outcome: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    detail: Option<&'a str>,
-    request_id: &'a str,
-    trace_id: TraceId,
-    peer: IpAddr,
-    client_address: IpAddr,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    route: Option<&'a str>,
-    http_method: &'a str,
-    path: &'a str,
-    #[serde(flatten)]
-    who: Who<'a>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    era: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    mcp_method: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    mcp_name: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    rule: Option<usize>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    scopes_asked: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    status: Option<u16>,
-    received_bytes: u64,
-    sent_bytes: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    gateway_ms: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    upstream_ms: Option<f64>,
-    duration_ms: f64,
-}
-
-/// A verified caller.
-#[derive(Default, Serialize)]
-struct Who<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    issuer: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    subject: Option<Cow<'a, str>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    subject_kind: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    client_id: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    tenant: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    scopes: Option<Scopes<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    jti: Option<&'a str>,
-}
-
-/// Hexadecimal, as in `traceparent`.
-struct TraceId(u128);
-
-impl Serialize for TraceId {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&format_args!("{:032x}", self.0))
-    }
-}
-
-/// A caller's scopes, space-separated as in its token.
-struct Scopes<'a>(&'a Caller);
-
-impl fmt::Display for Scopes<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (at, scope) in self.0.scopes().iter().map(Scope::as_str).enumerate() {
-            f.write_str(if at == 0 { "" } else { " " })?;
-            f.write_str(scope)?;
-        }
-        Ok(())
-    }
-}
-
-impl Serialize for Scopes<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
 
 /// Something that is no request.
 #[derive(Debug)]
@@ -121,115 +30,110 @@ pub(crate) struct Event<'a> {
     pub(crate) count: Option<u32>,
 }
 
-#[derive(Serialize)]
-struct Other<'a> {
-    v: u8,
-    time: Timestamp,
-    event: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    client_address: Option<IpAddr>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    route: Option<&'a str>,
-    #[serde(flatten)]
-    who: Who<'a>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    count: Option<u32>,
-}
-
-/// The stream begins in this place: at a start, after a rotation.
-#[derive(Serialize)]
-struct Opened<'a> {
-    v: u8,
-    time: Timestamp,
-    event: &'static str,
-    version: &'static str,
-    /// The last line before had no end: whatever wrote it was cut off.
-    torn: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    previous: Option<&'a str>,
-}
-
+/// One decision on one request.
 pub(super) fn of_request(record: &Record<'_>, subjects: &Subjects, line: &mut Vec<u8>) {
-    let decision = Decision {
-        v: VERSION,
-        time: timestamp(record.began),
-        event: "request",
-        outcome: record.event,
-        reason: record.reason,
-        detail: record.detail,
-        request_id: record.request_id,
-        trace_id: TraceId(record.trace.trace_id()),
-        peer: record.peer.ip(),
-        client_address: record.address(),
-        route: record.route,
-        http_method: record.http_method,
-        path: record.path,
-        who: record.identity.map(|identity| who(identity, subjects)).unwrap_or_default(),
-        era: record.era.map(Era::as_str),
-        mcp_method: record.mcp_method,
-        mcp_name: record.mcp_name,
-        rule: record.rule,
-        scopes_asked: record.scopes_asked,
-        status: record.status.map(|status| status.as_u16()),
-        received_bytes: record.received_bytes,
-        sent_bytes: record.sent_bytes,
-        gateway_ms: record.gateway_time.map(millis),
-        upstream_ms: record.upstream_time.map(millis),
-        duration_ms: millis(record.time),
-    };
-    write(&decision, line);
+    let mut object = begin(line, record.began, "request");
+    object.text("outcome", record.event);
+    text(&mut object, "reason", record.reason);
+    text(&mut object, "detail", record.detail);
+    object.text("request_id", record.request_id);
+    object.text("trace_id", record.trace.trace_id_text().as_str());
+    object.text("peer", &record.peer.ip_text);
+    object.text("client_address", record.client_address_text().as_deref().unwrap_or(&record.peer.ip_text));
+    text(&mut object, "route", record.route);
+    object.text("http_method", record.http_method);
+    object.text("path", record.path);
+    if let Some(identity) = record.identity {
+        who(&mut object, identity, subjects);
+    }
+    text(&mut object, "era", record.era.map(Era::as_str));
+    text(&mut object, "mcp_method", record.mcp_method);
+    text(&mut object, "mcp_name", record.mcp_name);
+    if let Some(rule) = record.rule {
+        object.number("rule", rule);
+    }
+    text(&mut object, "scopes_asked", record.scopes_asked);
+    if let Some(status) = record.status {
+        object.number("status", status.as_u16());
+    }
+    object.number("received_bytes", record.received_bytes);
+    object.number("sent_bytes", record.sent_bytes);
+    for (name, time) in [("gateway_ms", record.gateway_time), ("upstream_ms", record.upstream_time)] {
+        if let Some(time) = time {
+            object.millis(name, time);
+        }
+    }
+    object.millis("duration_ms", record.time);
+    object.end();
 }
 
 pub(super) fn of_event(event: &Event<'_>, subjects: &Subjects, line: &mut Vec<u8>) {
-    let other = Other {
-        v: VERSION,
-        time: timestamp(event.at),
-        event: event.word,
-        reason: event.reason,
-        client_address: event.address,
-        route: event.route,
-        who: event.caller.map(|caller| who(caller, subjects)).unwrap_or_default(),
-        count: event.count,
-    };
-    write(&other, line);
+    let mut object = begin(line, event.at, event.word);
+    text(&mut object, "reason", event.reason);
+    if let Some(address) = event.address {
+        object.shown("client_address", address);
+    }
+    text(&mut object, "route", event.route);
+    if let Some(caller) = event.caller {
+        who(&mut object, caller, subjects);
+    }
+    if let Some(count) = event.count {
+        object.number("count", count);
+    }
+    object.end();
 }
 
+/// The stream begins in this place: at a start, after a rotation. `torn`: the last line before had no end, whatever wrote it
+/// was cut off.
 pub(super) fn of_opening(torn: bool, previous: Option<&str>, line: &mut Vec<u8>) {
-    let (time, version) = (timestamp(SystemTime::now()), env!("CARGO_PKG_VERSION"));
-    write(&Opened { v: VERSION, time, event: "audit.opened", version, torn, previous }, line);
+    let mut object = begin(line, SystemTime::now(), "audit.opened");
+    object.text("version", env!("CARGO_PKG_VERSION"));
+    object.truth("torn", torn);
+    text(&mut object, "previous", previous);
+    object.end();
 }
 
-fn who<'a>(caller: &'a Caller, subjects: &Subjects) -> Who<'a> {
-    Who {
-        issuer: Some(caller.issuer().as_str()),
-        subject: subjects.of(caller),
-        subject_kind: Some(match caller.kind() {
-            Kind::User => "user",
-            Kind::Service => "service",
-        }),
-        client_id: caller.client().map(ClientId::as_str),
-        tenant: caller.tenant().map(TenantId::as_str),
-        scopes: Some(Scopes(caller)),
-        jti: caller.token_id(),
+fn begin<'a>(line: &'a mut Vec<u8>, time: SystemTime, event: &str) -> Object<'a> {
+    let mut object = Object::begin(line);
+    object.number("v", VERSION);
+    // Microseconds tell the order within one gateway.
+    object.shown("time", format_args!("{:.6}", Timestamp::try_from(time).unwrap_or(Timestamp::UNIX_EPOCH)));
+    object.text("event", event);
+    object
+}
+
+fn text(object: &mut Object<'_>, name: &str, value: Option<&str>) {
+    if let Some(value) = value {
+        object.text(name, value);
     }
 }
 
-/// Microseconds tell the order within one gateway.
-fn timestamp(time: SystemTime) -> Timestamp {
-    let time = Timestamp::try_from(time).unwrap_or(Timestamp::UNIX_EPOCH);
-    time.round(jiff::Unit::Microsecond).unwrap_or(time)
+/// A verified caller.
+fn who(object: &mut Object<'_>, caller: &Caller, subjects: &Subjects) {
+    object.text("issuer", caller.issuer().as_str());
+    text(object, "subject", subjects.of(caller).as_deref());
+    object.text(
+        "subject_kind",
+        match caller.kind() {
+            Kind::User => "user",
+            Kind::Service => "service",
+        },
+    );
+    text(object, "client_id", caller.client().map(ClientId::as_str));
+    text(object, "tenant", caller.tenant().map(TenantId::as_str));
+    object.shown("scopes", Scopes(caller));
+    text(object, "jti", caller.token_id());
 }
 
-fn millis(time: Duration) -> f64 {
-    (time.as_secs_f64() * 1e6).round() / 1e3
-}
+/// A caller's scopes, space-separated as in its token.
+struct Scopes<'a>(&'a Caller);
 
-/// Strings, numbers and nothing else: this cannot fail.
-fn write(object: &impl Serialize, line: &mut Vec<u8>) {
-    if serde_json::to_writer(&mut *line, object).is_err() {
-        line.clear();
-        line.extend_from_slice(b"{}");
+impl fmt::Display for Scopes<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, scope) in self.0.scopes().iter().map(Scope::as_str).enumerate() {
+            f.write_str(if at == 0 { "" } else { " " })?;
+            f.write_str(scope)?;
+        }
+        Ok(())
     }
 }

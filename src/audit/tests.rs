@@ -82,9 +82,9 @@ proptest! {
         let link = chain::Link::keyed("0123456789abcdef");
         let (mut lines, mut before) = (Vec::new(), chain::NOTHING.to_owned());
         for seq in 1..=7 {
-            let (line, chain) = chain::chained(&link, &format!("{{\"v\":1,\"n\":\"{{{seq}\"}}"), seq, &before);
-            lines.push(line);
-            before = chain;
+            let (object, mut line) = (format!("{{\"v\":1,\"n\":\"{{{seq}\"}}"), Vec::new());
+            before = chain::chained(&link, object.as_bytes(), seq, &before, &mut line);
+            lines.push(String::from_utf8(line).unwrap());
         }
         let text = |lines: &[String]| lines.join("\n") + "\n";
         let key = Some("0123456789abcdef");

@@ -66,7 +66,7 @@ impl Verifier {
         if let Some(found) = self.found.as_ref().filter(|found| parts.seq != found.last + 1) {
             return Err(Break::Number { found: parts.seq, expected: found.last + 1 });
         }
-        if before.is_some_and(|before| self.link.digest(&before, parts.said) != parts.chain) {
+        if before.is_some_and(|before| self.link.digest(&before, parts.said.as_bytes()) != parts.chain) {
             return Err(Break::Digest);
         }
         let (first, torn) = self.found.as_ref().map_or((parts.seq, 0), |found| (found.first, found.torn));

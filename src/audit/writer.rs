@@ -1,6 +1,5 @@
 //! The thread that writes the audit stream: in order, whole lines, again and again until the sink takes them.
 
-use std::borrow::Cow;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -56,8 +55,10 @@ impl Writer {
         let mut batch = Batch::default();
         while spool.take(&mut batch) {
             // What is added is JSON text: it has no line ends of its own.
-            for line in batch.lines.split_inclusive(|byte| *byte == b'\n') {
-                self.add(&String::from_utf8_lossy(line.trim_ascii_end()));
+            let (mut begin, lines) = (0, &batch.lines);
+            for end in memchr::memchr_iter(b'\n', lines) {
+                self.add(lines.get(begin..end).unwrap_or_default());
+                begin = end + 1;
             }
             self.write_all();
             self.state.written.fetch_add(batch.count as u64, Ordering::Relaxed);
@@ -75,19 +76,19 @@ impl Writer {
         let previous = self.link.is_some().then(|| self.last.1.clone());
         let mut object = Vec::new();
         line::of_opening(last.torn, previous.as_deref(), &mut object);
-        self.add(&String::from_utf8_lossy(&object));
+        self.add(&object);
     }
 
-    fn add(&mut self, object: &str) {
+    fn add(&mut self, object: &[u8]) {
         let lost = self.state.untold.swap(0, Ordering::Relaxed);
-        let open = object.strip_suffix('}').unwrap_or(object);
-        let object = if lost == 0 { Cow::Borrowed(object) } else { format!("{open},\"lost\":{lost}}}").into() };
+        let open = object.strip_suffix(b"}").unwrap_or(object);
+        let telling = (lost > 0).then(|| [open, format!(",\"lost\":{lost}}}").as_bytes()].concat());
+        let object = telling.as_deref().unwrap_or(object);
         match &self.link {
-            None => self.pending.extend_from_slice(object.as_bytes()),
+            None => self.pending.extend_from_slice(object),
             Some(link) => {
-                let (chained, digest) = chain::chained(link, &object, self.last.0 + 1, &self.last.1);
+                let digest = chain::chained(link, object, self.last.0 + 1, &self.last.1, &mut self.pending);
                 self.last = (self.last.0 + 1, digest);
-                self.pending.extend_from_slice(chained.as_bytes());
             }
         }
         self.pending.push(b'\n');

@@ -1,5 +1,6 @@
 //! A route's public URL, with or without `{tenant}`: what matches it and what it is for one tenant.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use crate::names::TenantId;
@@ -134,7 +135,7 @@ fn is_host(host: &str) -> bool {
     if let Some(inner) = host.strip_prefix('[') {
         return inner.strip_suffix(']').is_some_and(|address| address.parse::<std::net::Ipv6Addr>().is_ok());
     }
-    let plain = host.replace(TENANT, "t");
+    let plain = if host.contains('{') { Cow::Owned(host.replace(TENANT, "t")) } else { Cow::Borrowed(host) };
     !plain.is_empty()
         && plain.len() <= 253
         && plain.split('.').all(|label| {

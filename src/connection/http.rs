@@ -125,12 +125,7 @@ impl Connections {
     }
 
     /// Until the connection ends, stays idle too long, or the gateway stops.
-    async fn converse(
-        &self,
-        mut connection: Pin<&mut impl Conversation>,
-        activity: &Activity,
-        idle_timeout: Duration,
-    ) {
+    async fn converse(&self, mut connection: Pin<&mut impl Conversation>, activity: &Activity, idle_timeout: Duration) {
         tokio::select! {
             ended = connection.as_mut() => return log_end(ended),
             () = self.stop.cancelled() => {}

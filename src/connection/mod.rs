@@ -43,7 +43,7 @@ impl Connections {
         }
         let stream = Stall::new(stream, limits.write_timeout);
         let Some(tls) = &generation.tls else {
-            let peer = Peer { address, secure: false, server_name: None };
+            let peer = Peer { address: Arc::new(address.into()), secure: false, server_name: None };
             return Box::pin(self.serve_http1(stream, limits, peer)).await;
         };
         let shaking_hands = tokio::time::timeout(limits.tls_timeout, tls.acceptor.accept(stream));
@@ -65,7 +65,7 @@ impl Connections {
         let session = stream.get_ref().1;
         let is_http2 = session.alpn_protocol() == Some(b"h2");
         let server_name = session.server_name().map(|name| Arc::from(name.to_ascii_lowercase()));
-        let peer = Peer { address, secure: true, server_name };
+        let peer = Peer { address: Arc::new(address.into()), secure: true, server_name };
         // Boxed: each kind of connection takes its own room only.
         if is_http2 {
             Box::pin(self.serve_http2(stream, limits, peer)).await;

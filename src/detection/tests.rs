@@ -33,7 +33,7 @@ fn refused(detection: &Detection, address: &str, reason: &'static str, now: Inst
         detail: None,
         request_id: "",
         trace: &trace,
-        peer: (address.parse::<IpAddr>().unwrap(), 1).into(),
+        peer: &SocketAddr::from((address.parse::<IpAddr>().unwrap(), 1)).into(),
         client_address: None,
         route: None,
         http_method: "POST",

@@ -70,11 +70,14 @@ pub(crate) struct RateFields {
 impl RateFields {
     /// Appends to what an upstream says of its own limits; never replaces it.
     pub(crate) fn write(&self, headers: &mut HeaderMap) {
-        let state = |(name, left, wait): &(Arc<str>, u32, Option<Duration>)| match wait {
-            Some(wait) => format!("\"{name}\";r={left};t={}", whole_seconds(*wait)),
-            None => format!("\"{name}\";r={left}"),
-        };
-        let states = self.states.iter().map(state).collect::<Vec<_>>().join(", ");
+        let mut states = String::with_capacity(ROOM_FOR_STATE * self.states.len());
+        for (name, left, wait) in &self.states {
+            let separator = if states.is_empty() { "\"" } else { ", \"" };
+            states.extend([separator, name, "\";r=", itoa::Buffer::new().format(*left)]);
+            if let Some(wait) = wait {
+                states.extend([";t=", itoa::Buffer::new().format(whole_seconds(*wait))]);
+            }
+        }
         let states = (!states.is_empty()).then(|| crate::headers::from_ascii(states));
         for (name, value) in [(RATELIMIT_POLICY, self.policy.clone()), (RATELIMIT, states)] {
             if let Some(value) = value {
@@ -89,6 +92,9 @@ impl RateFields {
         self.states.push((Arc::clone(name), left, wait));
     }
 }
+
+/// Of one limit in `RateLimit`, rarely more.
+const ROOM_FOR_STATE: usize = 40;
 
 /// The limits of one route, compiled.
 #[derive(Debug)]

@@ -9,7 +9,9 @@ use http::{Method, Request, Response, StatusCode, Uri};
 use crate::mcp::{Era, Operation};
 use crate::metrics::{Ended, Open, RouteSeries};
 use crate::names::RouteName;
+use crate::network::PeerAddress;
 use crate::record::Record;
+use crate::text::Hex;
 use crate::token::Identity;
 use crate::trace::Trace;
 
@@ -36,8 +38,8 @@ struct Known {
     /// Counts the record, and what it says.
     series: Arc<RouteSeries>,
     _under_way: Open,
-    request_id: String,
-    peer: std::net::SocketAddr,
+    request_id: Hex,
+    peer: Arc<PeerAddress>,
     client_address: Option<IpAddr>,
     method: Method,
     uri: Uri,
@@ -105,8 +107,8 @@ impl Audit {
             trace,
             _under_way: series.request(),
             series: Arc::clone(series),
-            request_id: format!("{:032x}", fastrand::u128(..)),
-            peer: peer.address,
+            request_id: Hex::of(fastrand::u128(..)),
+            peer: Arc::clone(&peer.address),
             client_address: None,
             method: request.method().clone(),
             uri: request.uri().clone(),
@@ -131,7 +133,12 @@ impl Audit {
 
     /// The request's id: in the record, in the response, upstream.
     pub(crate) fn request_id(&self) -> &str {
-        &self.0.request_id
+        self.0.request_id.as_str()
+    }
+
+    /// The other end of its connection.
+    pub(crate) fn peer(&self) -> &PeerAddress {
+        &self.0.peer
     }
 
     /// The trace that it belongs to.
@@ -249,9 +256,9 @@ impl Known {
             event,
             reason,
             detail: self.detail.as_deref(),
-            request_id: &self.request_id,
+            request_id: self.request_id.as_str(),
             trace: &self.trace,
-            peer: self.peer,
+            peer: &self.peer,
             client_address: self.client_address,
             route: self.route.as_ref().map(RouteName::as_str),
             http_method: clip(self.method.as_str()),

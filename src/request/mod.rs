@@ -45,7 +45,7 @@ use ipnet::IpNet;
 use tokio_util::task::TaskTracker;
 
 use crate::config::Limits;
-use crate::headers::{X_REQUEST_ID, is_loop, visible};
+use crate::headers::{X_REQUEST_ID, exactly, is_loop};
 use crate::mcp::{RequestId, mirror};
 use crate::metrics::{Metrics, RouteSeries};
 use crate::names::TenantId;
@@ -107,7 +107,7 @@ impl Handler {
         // Boxed: the library keeps room for this future on every connection, idle or not, and moves it about.
         let answered = contained(Box::pin(self.answer(peer, request, &mut audit))).await;
         let mut response = answered.unwrap_or_else(|| refuse(Rejection::Internal, None, &mut audit));
-        response.headers_mut().insert(X_REQUEST_ID, visible(audit.request_id()));
+        response.headers_mut().insert(X_REQUEST_ID, exactly(audit.request_id()));
         audit.finish(response)
     }
 
@@ -115,7 +115,7 @@ impl Handler {
     pub(crate) fn fault(&self, peer: &Peer, request: &Request<Incoming>, fault: Fault) -> Response<ReplyBody> {
         let mut audit = Audit::begin(peer, request, &self.unrouted, &self.witnesses);
         let mut response = refuse(Rejection::Http(fault), None, &mut audit);
-        response.headers_mut().insert(X_REQUEST_ID, visible(audit.request_id()));
+        response.headers_mut().insert(X_REQUEST_ID, exactly(audit.request_id()));
         audit.finish(response)
     }
 

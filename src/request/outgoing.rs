@@ -1,16 +1,19 @@
 //! The head that goes upstream: what may pass of the client's, then what the gateway states.
 
+use std::fmt::Write as _;
+
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Request, Version, request::Parts};
 
 use crate::config::IdentityField;
 use crate::headers::{
-    PSEUDONYM, X_REQUEST_ID, for_upstream, forwarded_node, from_ascii, remove_mirrors, remove_spellings, visible,
+    X_REQUEST_ID, exactly, for_upstream, forwarded_node, from_ascii, remove_mirrors, remove_spellings, visible,
     visible_list,
 };
 use crate::mcp::Era;
 use crate::names::{ClientId, Scope, TenantId};
-use crate::token::Identity;
+use crate::network::PeerAddress;
+use crate::token::Caller;
 
 use super::audit::Audit;
 use super::authorize::Permit;
@@ -30,18 +33,22 @@ pub(crate) fn outgoing<B>(
     told: &Audit,
     body: B,
 ) -> Request<B> {
-    let public_host = public_host(parts);
     let mut headers = for_upstream(&parts.headers);
     if permit.era() == Era::Legacy {
         remove_mirrors(&mut headers);
     }
     permit.session().write(permit.era(), &mut headers);
     headers.insert(header::HOST, route.upstream.host());
-    write_identity(&route.config.identity, permit.identity(), &mut headers);
-    write_provenance(provenance, public_host.as_deref(), &mut headers);
+    for (name, value) in permit.identity().told(|caller| identity_fields(&route.config.identity, caller)) {
+        match value {
+            Some(value) => headers.insert(name, value.clone()),
+            None => headers.remove(name),
+        };
+    }
+    write_provenance(provenance, told.peer(), public_host(parts), &mut headers);
     headers.append(header::VIA, via(parts.version));
     told.trace().write(&mut headers);
-    headers.insert(X_REQUEST_ID, visible(told.request_id()));
+    headers.insert(X_REQUEST_ID, exactly(told.request_id()));
     for (name, value) in &route.config.upstream.headers {
         remove_spellings(&mut headers, name);
         headers.insert(name, value.clone());
@@ -54,50 +61,73 @@ pub(crate) fn outgoing<B>(
     request
 }
 
-fn write_identity(fields: &[(HeaderName, IdentityField)], identity: &Identity, headers: &mut HeaderMap) {
-    for (name, field) in fields {
-        let value = match field {
-            IdentityField::Subject => Some(visible(identity.subject().as_str())),
-            IdentityField::Client => identity.client().map(ClientId::as_str).map(visible),
-            IdentityField::Tenant => identity.tenant().map(TenantId::as_str).map(visible),
-            IdentityField::Scopes => Some(visible_list(identity.scopes().iter().map(Scope::as_str))),
-            IdentityField::Issuer => Some(visible(identity.issuer().as_str())),
-            IdentityField::Claim(path) => identity.claim(path).map(visible),
-        };
-        headers.remove(name);
-        if let Some(value) = value {
-            headers.insert(name, value);
-        }
-    }
+fn identity_fields(fields: &[(HeaderName, IdentityField)], caller: &Caller) -> Vec<(HeaderName, Option<HeaderValue>)> {
+    let value = |field: &IdentityField| match field {
+        IdentityField::Subject => Some(visible(caller.subject().as_str())),
+        IdentityField::Client => caller.client().map(ClientId::as_str).map(visible),
+        IdentityField::Tenant => caller.tenant().map(TenantId::as_str).map(visible),
+        IdentityField::Scopes => Some(visible_list(caller.scopes().iter().map(Scope::as_str))),
+        IdentityField::Issuer => Some(visible(caller.issuer().as_str())),
+        IdentityField::Claim(path) => caller.claim(path).map(visible),
+    };
+    fields.iter().map(|(name, field)| (name.clone(), value(field))).collect()
 }
 
 /// RFC 7239, and the older fields that most servers read. The client's own were removed before.
-fn write_provenance(provenance: &Provenance, public_host: Option<&str>, headers: &mut HeaderMap) {
+fn write_provenance(provenance: &Provenance, peer: &PeerAddress, host: Option<&str>, headers: &mut HeaderMap) {
     let proto = if provenance.secure { "https" } else { "http" };
-    let own = format!("for={};proto={proto}", forwarded_node(provenance.peer));
-    let host = public_host.map(|host| format!(";host=\"{host}\"")).unwrap_or_default();
-    let hops = provenance.hops.iter().map(|hop| format!("for={}", forwarded_node(*hop)));
-    let forwarded = hops.chain([own + &host]).collect::<Vec<_>>().join(", ");
-    let addresses = provenance.hops.iter().chain([&provenance.peer]).map(ToString::to_string).collect::<Vec<_>>();
-    headers.insert(header::FORWARDED, from_ascii(forwarded));
-    headers.insert(X_FORWARDED_FOR, from_ascii(addresses.join(", ")));
-    headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(proto));
-    if let Some(host) = public_host {
+    let mut forwarded = String::with_capacity(ROOM_FOR_FORWARDED);
+    let mut addresses = String::with_capacity(ROOM_FOR_ADDRESSES);
+    for hop in &provenance.hops {
+        // Writing to a String cannot fail, here and below.
+        _ = write!(forwarded, "for={}, ", forwarded_node(*hop));
+        _ = write!(addresses, "{hop}, ");
+    }
+    match provenance.peer {
+        own if own == peer.socket.ip() => addresses.push_str(&peer.ip_text),
+        own => _ = write!(addresses, "{own}"),
+    }
+    match provenance.peer {
+        own if own.is_ipv4() && own == peer.socket.ip() => forwarded.extend(["for=", &peer.ip_text]),
+        own => _ = write!(forwarded, "for={}", forwarded_node(own)),
+    }
+    forwarded.extend([";proto=", proto]);
+    if let Some(host) = host {
+        forwarded.extend([";host=\"", host, "\""]);
         headers.insert(X_FORWARDED_HOST, visible(host));
     }
+    headers.insert(header::FORWARDED, from_ascii(forwarded));
+    headers.insert(X_FORWARDED_FOR, from_ascii(addresses));
+    headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(proto));
 }
 
+/// Rarely more: one address, and a host name.
+const ROOM_FOR_FORWARDED: usize = 96;
+const ROOM_FOR_ADDRESSES: usize = 40;
+
 /// The authority the request was addressed to; routing has found it to be configured, so it is harmless.
-fn public_host(parts: &Parts) -> Option<String> {
+fn public_host(parts: &Parts) -> Option<&str> {
     let host = parts.headers.get(header::HOST).and_then(|host| host.to_str().ok());
-    parts.uri.authority().map(http::uri::Authority::as_str).or(host).map(str::to_owned)
+    parts.uri.authority().map(http::uri::Authority::as_str).or(host)
 }
 
 fn via(version: Version) -> HeaderValue {
-    let protocol = match version {
-        Version::HTTP_10 => "1.0",
-        Version::HTTP_2 => "2",
-        _ => "1.1",
-    };
-    from_ascii(format!("{protocol} {PSEUDONYM}"))
+    HeaderValue::from_static(match version {
+        Version::HTTP_10 => "1.0 portcullis",
+        Version::HTTP_2 => "2 portcullis",
+        _ => "1.1 portcullis",
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::headers::PSEUDONYM;
+
+    #[test]
+    fn via_names_the_gateway_as_the_loop_test_expects_it() {
+        for version in [Version::HTTP_10, Version::HTTP_11, Version::HTTP_2] {
+            assert_eq!(via(version).to_str().unwrap().split(' ').nth(1), Some(PSEUDONYM));
+        }
+    }
 }

@@ -1,9 +1,12 @@
 //! Where a request comes from: the peer, or the client that a trusted proxy names.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName, header};
 use ipnet::IpNet;
+
+use crate::network::PeerAddress;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
@@ -12,11 +15,11 @@ const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto
 #[derive(Debug, Clone)]
 pub(crate) struct Peer {
     /// The other end of the socket.
-    pub(crate) address: SocketAddr,
+    pub(crate) address: Arc<PeerAddress>,
     /// True under TLS of our own.
     pub(crate) secure: bool,
     /// The TLS server name, lower case; `None` without TLS and for addresses.
-    pub(crate) server_name: Option<std::sync::Arc<str>>,
+    pub(crate) server_name: Option<Arc<str>>,
 }
 
 /// Whom a request comes from, as far as the configuration lets anyone say.
@@ -35,7 +38,7 @@ pub(crate) struct Provenance {
 /// Believes `Forwarded` and `X-Forwarded-*` only of trusted peers, and of them only the part that trusted hops wrote.
 pub(crate) fn provenance(peer: &Peer, headers: &HeaderMap, trusted: &[IpNet]) -> Provenance {
     let is_trusted = |address: IpAddr| trusted.iter().any(|net| net.contains(&address));
-    let address = peer.address.ip().to_canonical();
+    let address = peer.address.canonical;
     if !is_trusted(address) {
         return Provenance { client: address, peer: address, hops: Vec::new(), secure: peer.secure };
     }
@@ -110,12 +113,16 @@ mod tests {
 
     use super::*;
 
+    fn at(socket: SocketAddr) -> Arc<PeerAddress> {
+        Arc::new(socket.into())
+    }
+
     fn see(peer: &str, fields: &[(&'static str, &'static str)]) -> Provenance {
         let mut headers = HeaderMap::new();
         for (name, value) in fields {
             headers.append(*name, HeaderValue::from_static(value));
         }
-        let peer = Peer { address: SocketAddr::new(peer.parse().unwrap(), 9), secure: false, server_name: None };
+        let peer = Peer { address: at(SocketAddr::new(peer.parse().unwrap(), 9)), secure: false, server_name: None };
         provenance(&peer, &headers, &["10.0.0.0/8".parse().unwrap()])
     }
 
@@ -157,7 +164,7 @@ mod tests {
     fn bytes_beyond_ascii_hide_nothing_that_a_proxy_wrote() {
         let mut headers = HeaderMap::new();
         headers.insert(X_FORWARDED_FOR, HeaderValue::from_bytes(b"\xff, 192.0.2.1").unwrap());
-        let peer = Peer { address: "10.0.0.1:9".parse().unwrap(), secure: false, server_name: None };
+        let peer = Peer { address: at("10.0.0.1:9".parse().unwrap()), secure: false, server_name: None };
         let seen = provenance(&peer, &headers, &["10.0.0.0/8".parse().unwrap()]);
         assert_eq!((seen.client, seen.hops), ("192.0.2.1".parse().unwrap(), addresses(&["192.0.2.1"])));
     }

@@ -20,8 +20,8 @@ use super::budget::{Budget, keeping};
 use super::edit::{Editor, Eyes, Treatment, brings_events, forget_bytes, says_all_by_its_head, whole};
 use super::farewell::Farewell;
 use super::inspect::is_coded;
-use super::reject::{Rejection, UpstreamFailure};
 use super::pool::Lease;
+use super::reject::{Rejection, UpstreamFailure};
 use super::relay::{Pace, Relay, StreamEnd};
 use super::route::Route;
 

@@ -3,18 +3,17 @@
 
 use std::error::Error;
 use std::fmt;
-use std::io::Write as _;
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use jiff::Timestamp;
-use serde::{Serialize, Serializer};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
 
 use crate::spool::with_line;
+use crate::text::Object;
 
 use super::log::Output;
 
@@ -32,68 +31,45 @@ impl<S: Subscriber> Layer<S> for JsonLines {
 
 fn write(event: &Event<'_>, now: SystemTime, line: &mut Vec<u8>) {
     let metadata = event.metadata();
+    let mut object = Object::begin(line);
     let now = Timestamp::try_from(now).unwrap_or(Timestamp::UNIX_EPOCH);
-    // Writing to a Vec cannot fail, here and below.
-    _ = write!(line, "{{\"timestamp\":\"{now:.6}\",\"level\":\"{}\"", metadata.level());
-    event.record(&mut Fields(line));
-    line.extend_from_slice(b",\"target\":");
-    value(line, metadata.target());
-    line.push(b'}');
+    object.shown("timestamp", format_args!("{now:.6}"));
+    object.text("level", metadata.level().as_str());
+    event.record(&mut Fields(&mut object));
+    object.text("target", metadata.target());
+    object.end();
 }
 
-/// The members of the object, each with the comma before it.
-struct Fields<'a>(&'a mut Vec<u8>);
+/// The event's own fields as members of the object.
+struct Fields<'a, 'l>(&'a mut Object<'l>);
 
-impl Fields<'_> {
-    fn member(&mut self, field: &Field, of: &(impl Serialize + ?Sized)) {
-        self.0.extend_from_slice(b",\"");
-        // An identifier of the source, or a literal: nothing in it needs an escape.
-        self.0.extend_from_slice(field.name().as_bytes());
-        self.0.extend_from_slice(b"\":");
-        value(self.0, of);
-    }
-}
-
-fn value(line: &mut Vec<u8>, of: &(impl Serialize + ?Sized)) {
-    _ = serde_json::to_writer(line, of);
-}
-
-impl Visit for Fields<'_> {
+impl Visit for Fields<'_, '_> {
     fn record_f64(&mut self, field: &Field, value: f64) {
-        self.member(field, &value);
+        self.0.json(field.name(), &value);
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {
-        self.member(field, &value);
+        self.0.number(field.name(), value);
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
-        self.member(field, &value);
+        self.0.number(field.name(), value);
     }
 
     fn record_bool(&mut self, field: &Field, value: bool) {
-        self.member(field, &value);
+        self.0.truth(field.name(), value);
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.member(field, value);
+        self.0.text(field.name(), value);
     }
 
     fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
-        self.record_debug(field, &format_args!("{value}"));
+        self.0.shown(field.name(), value);
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.member(field, &Shown(value));
-    }
-}
-
-/// A value as the text that it shows itself as.
-struct Shown<'a>(&'a dyn fmt::Debug);
-
-impl Serialize for Shown<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&format_args!("{:?}", self.0))
+        self.0.shown(field.name(), format_args!("{value:?}"));
     }
 }
 

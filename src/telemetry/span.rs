@@ -58,7 +58,7 @@ fn attributes(record: &Record<'_>) -> Vec<KeyValue> {
         Some(KeyValue::new("url.path", record.path.to_owned())),
         record.status.map(|status| KeyValue::new("http.response.status_code", i64::from(status.as_u16()))),
         Some(KeyValue::new("client.address", record.address().to_string())),
-        Some(KeyValue::new("network.peer.address", record.peer.ip().to_string())),
+        Some(KeyValue::new("network.peer.address", record.peer.ip_text.clone())),
         record.mcp_method.map(|method| KeyValue::new("mcp.method.name", method.to_owned())),
         tool.map(|tool| KeyValue::new("gen_ai.tool.name", tool.to_owned())),
         tool.map(|_| KeyValue::new("gen_ai.operation.name", "execute_tool")),

@@ -39,7 +39,8 @@ fn names_a_token(query: &str) -> bool {
 /// RFC 6750 §2.1: `1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"="`.
 fn is_b64token(text: &str) -> bool {
     let body = text.trim_end_matches('=');
-    let may_stand = |b: u8| matches!(b, b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'+' | b'/');
+    let may_stand =
+        |b: u8| matches!(b, b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'+' | b'/');
     // Without leaving early: tokens are long, and so many bytes are judged at a time.
     !body.is_empty() && body.bytes().fold(true, |good, byte| good & may_stand(byte))
 }

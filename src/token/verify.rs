@@ -1,7 +1,9 @@
 //! Token + key + expectations → [`Identity`]. The only place that makes one.
 
 use std::ops::Deref;
+use std::sync::OnceLock;
 
+use http::{HeaderName, HeaderValue};
 use serde_json::{Map, Value};
 
 use crate::config::{Algorithm, ClaimPath, IdentityField, IssuerConfig, Resource, RouteConfig, TenantRule, TokenRules};
@@ -20,9 +22,19 @@ pub struct Identity {
     caller: Caller,
     expires_at: u64,
     key: Fingerprint,
+    /// What an upstream is told of it, as far as it was asked for.
+    told: OnceLock<Vec<(HeaderName, Option<HeaderValue>)>>,
 }
 
 impl Identity {
+    /// The header fields that tell an upstream who this is: made at the first request of its token, for a token has one route.
+    pub fn told(
+        &self,
+        make: impl FnOnce(&Caller) -> Vec<(HeaderName, Option<HeaderValue>)>,
+    ) -> &[(HeaderName, Option<HeaderValue>)] {
+        self.told.get_or_init(|| make(&self.caller))
+    }
+
     /// `exp` plus leeway: seconds since 1970 at which the token is refused.
     pub fn expires_at(&self) -> u64 {
         self.expires_at
@@ -182,7 +194,7 @@ impl Checked<'_> {
     pub fn verify(self, keys: &[&VerificationKey]) -> Result<Identity, TokenError> {
         let key = signer(&self.parts, self.header.algorithm, keys)?;
         let (expires_at, key) = (self.expires_at, *key.fingerprint());
-        Ok(Identity { caller: self.claimed()?, expires_at, key })
+        Ok(Identity { caller: self.claimed()?, expires_at, key, told: OnceLock::new() })
     }
 
     /// What the token says of its bearer, unproven: for `explain`, which lets nobody in.

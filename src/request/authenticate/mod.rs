@@ -190,7 +190,9 @@ fn gate(route: &RouteConfig, issuers: &[IssuerConfig], stores: &[Arc<KeyStore>])
     let trusted: Vec<_> = trusted.collect();
     // All that an expectation holds is in its debug text; a store stands for where the keys come from.
     let described = trusted.iter().map(|trusted| format!("{:?} {}\n", trusted.expect, trusted.store.number()));
-    Gate { scene: Scene::of(&(route.name.to_string() + "\n" + &described.collect::<String>())), trusted }
+    // The fields that tell an upstream who somebody is are remembered with the identity.
+    let scene = format!("{}\n{:?}\n{}", route.name, route.identity, described.collect::<String>());
+    Gate { scene: Scene::of(&scene), trusted }
 }
 
 fn verify_with(checked: Checked<'_>, keys: &Keys) -> Result<Identity, TokenError> {

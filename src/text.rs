@@ -1,0 +1,166 @@
+//! Text that is written for every request: hexadecimal digits, and JSON objects straight into a line. Pure.
+//!
+//! General libraries spend more on these than on the rest of a record; what is written is theirs to read.
+
+use std::fmt::{self, Write as _};
+use std::time::Duration;
+
+/// 128 bits in hexadecimal, lower case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Hex([u8; 32]);
+
+impl Hex {
+    pub(crate) fn of(value: u128) -> Self {
+        let mut text = [0; 32];
+        write_hex(&value.to_be_bytes(), &mut text);
+        Self(text)
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        // They are digits.
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
+/// Two digits for each byte.
+pub(crate) fn write_hex(bytes: &[u8], text: &mut [u8]) {
+    let digit = |value: u8| if value < 10 { b'0' + value } else { b'a' - 10 + value };
+    for (pair, byte) in text.chunks_exact_mut(2).zip(bytes) {
+        pair.copy_from_slice(&[digit(byte >> 4), digit(byte & 15)]);
+    }
+}
+
+/// A JSON object on its way into a line. Names are literals of the source: nothing in them needs an escape.
+#[derive(Debug)]
+pub(crate) struct Object<'a> {
+    line: &'a mut Vec<u8>,
+    is_empty: bool,
+}
+
+impl<'a> Object<'a> {
+    pub(crate) fn begin(line: &'a mut Vec<u8>) -> Self {
+        line.push(b'{');
+        Self { line, is_empty: true }
+    }
+
+    pub(crate) fn end(self) {
+        self.line.push(b'}');
+    }
+
+    pub(crate) fn text(&mut self, name: &str, value: &str) {
+        self.name(name);
+        write_string(self.line, value);
+    }
+
+    /// What shows itself as text.
+    pub(crate) fn shown(&mut self, name: &str, value: impl fmt::Display) {
+        self.name(name);
+        self.line.push(b'"');
+        // Writing to a Vec cannot fail.
+        _ = write!(Escaped(self.line), "{value}");
+        self.line.push(b'"');
+    }
+
+    pub(crate) fn number(&mut self, name: &str, value: impl itoa::Integer) {
+        self.name(name);
+        self.line.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
+    }
+
+    pub(crate) fn truth(&mut self, name: &str, value: bool) {
+        self.name(name);
+        self.line.extend_from_slice(if value { b"true" } else { b"false" });
+    }
+
+    /// In milliseconds, to the microsecond.
+    pub(crate) fn millis(&mut self, name: &str, time: Duration) {
+        let micros = time.as_micros() + u128::from(time.subsec_nanos() % 1000 >= 500);
+        self.number(name, micros / 1000);
+        let thousandths = u16::try_from(micros % 1000).unwrap_or(0);
+        let digit = |value: u16| b'0' + u8::try_from(value % 10).unwrap_or(0);
+        self.line.extend_from_slice(&[b'.', digit(thousandths / 100), digit(thousandths / 10), digit(thousandths)]);
+    }
+
+    /// A value that is JSON already.
+    pub(crate) fn json(&mut self, name: &str, value: &impl serde::Serialize) {
+        self.name(name);
+        // Numbers and texts: this cannot fail.
+        _ = serde_json::to_writer(&mut *self.line, value);
+    }
+
+    fn name(&mut self, name: &str) {
+        self.line.extend_from_slice(if std::mem::take(&mut self.is_empty) { b"\"" } else { b",\"" });
+        self.line.extend_from_slice(name.as_bytes());
+        self.line.extend_from_slice(b"\":");
+    }
+}
+
+/// A JSON string (RFC 8259 §7).
+fn write_string(line: &mut Vec<u8>, value: &str) {
+    line.push(b'"');
+    write_escaped(line, value);
+    line.push(b'"');
+}
+
+fn write_escaped(line: &mut Vec<u8>, value: &str) {
+    let needs_escape = |byte: u8| byte < b' ' || byte == b'"' || byte == b'\\';
+    // Without leaving early: so many bytes are judged at a time.
+    if !value.bytes().fold(false, |odd, byte| odd | needs_escape(byte)) {
+        return line.extend_from_slice(value.as_bytes());
+    }
+    // Rare: with quotes of its own around it, which go.
+    let quoted = serde_json::to_string(value).unwrap_or_default();
+    let inner = quoted.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+    line.extend_from_slice(inner.unwrap_or_default().as_bytes());
+}
+
+/// Writes text as a part of a JSON string.
+struct Escaped<'a>(&'a mut Vec<u8>);
+
+impl fmt::Write for Escaped<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        write_escaped(self.0, text);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn hexadecimal_has_every_digit_in_its_place() {
+        assert_eq!(Hex::of(0x0123_4567_89ab_cdef).as_str(), "00000000000000000123456789abcdef");
+        assert_eq!(Hex::of(u128::MAX).as_str(), "f".repeat(32));
+    }
+
+    #[test]
+    fn times_are_milliseconds_to_the_microsecond() {
+        let mut line = Vec::new();
+        let mut object = Object::begin(&mut line);
+        for (name, nanos) in [("a", 0), ("b", 1_499), ("c", 1_500), ("d", 12_034_005_600), ("e", 999_999_500)] {
+            object.millis(name, Duration::from_nanos(nanos));
+        }
+        object.end();
+        assert_eq!(line, br#"{"a":0.000,"b":0.001,"c":0.002,"d":12034.006,"e":1000.000}"#);
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_written_is_read_as_it_was(text in "\\PC*|[\\x00-\\x7f]*", number in any::<u64>(), truth in any::<bool>()) {
+            let mut line = Vec::new();
+            let mut object = Object::begin(&mut line);
+            object.text("text", &text);
+            object.shown("shown", format_args!("{text}{number}{text}"));
+            object.number("number", number);
+            object.truth("truth", truth);
+            object.json("json", &text);
+            object.end();
+            prop_assert!(line.iter().all(|byte| *byte >= b' '));
+            let read: serde_json::Value = serde_json::from_slice(&line).unwrap();
+            let wanted = serde_json::json!({"text": text, "shown": format!("{text}{number}{text}"), "number": number, "truth": truth, "json": text});
+            prop_assert_eq!(read, wanted);
+        }
+    }
+}
