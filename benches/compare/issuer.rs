@@ -87,14 +87,14 @@ impl Issuer {
             (0..TOKENS).map(|number| sign(self, &self.claims(number, now + LIFE))).collect::<Vec<_>>()
         };
         Tokens {
-            rs256: all(|issuer, claims| issuer.rs256("rsa", &issuer.rsa, claims)),
+            rs256: all(|issuer, claims| Self::rs256("rsa", &issuer.rsa, claims)),
             es256: all(Self::es256),
             eddsa: all(Self::eddsa),
-            expired: self.rs256("rsa", &self.rsa, &self.claims(0, now - LIFE)),
-            forged: self.rs256("rsa", &self.foreign, &one),
-            foreign_audience: self.rs256("rsa", &self.rsa, &but("aud", "https://other.example.com/mcp")),
-            foreign_issuer: self.rs256("rsa", &self.rsa, &but("iss", "https://other.example.com")),
-            unknown_key: self.rs256("foreign", &self.foreign, &one),
+            expired: Self::rs256("rsa", &self.rsa, &self.claims(0, now - LIFE)),
+            forged: Self::rs256("rsa", &self.foreign, &one),
+            foreign_audience: Self::rs256("rsa", &self.rsa, &but("aud", "https://other.example.com/mcp")),
+            foreign_issuer: Self::rs256("rsa", &self.rsa, &but("iss", "https://other.example.com")),
+            unknown_key: Self::rs256("foreign", &self.foreign, &one),
             malformed: "not-a-token".repeat(60),
         }
     }
@@ -106,7 +106,7 @@ impl Issuer {
         })
     }
 
-    fn rs256(&self, kid: &str, signer: &RsaKeyPair, claims: &Value) -> String {
+    fn rs256(kid: &str, signer: &RsaKeyPair, claims: &Value) -> String {
         token("RS256", kid, claims, |message| {
             let mut signature = vec![0; signer.public_modulus_len()];
             signer.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), message, &mut signature).expect("signed");

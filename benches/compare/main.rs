@@ -51,10 +51,8 @@ fn names() -> impl Iterator<Item = &'static str> {
 }
 
 fn compare(scenarios: &[&str]) {
-    for unknown in scenarios.iter().filter(|scenario| !names().any(|name| name == **scenario)) {
-        println!("no scenario is called {unknown}; there are: {}", names().collect::<Vec<_>>().join(", "));
-        return;
-    }
+    let unknown = scenarios.iter().find(|scenario| !names().any(|name| name == **scenario));
+    assert!(unknown.is_none(), "no such scenario; there are: {}", names().collect::<Vec<_>>().join(", "));
     let begin = Instant::now();
     process::prepare();
     let scene = Scene::set();

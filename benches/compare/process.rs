@@ -88,7 +88,7 @@ impl Cores {
         match self {
             Self::First if last > 0 => Some("0".to_owned()),
             Self::Others if last > 0 => Some(format!("1-{last}")),
-            _ => None,
+            Self::First | Self::Others | Self::Any => None,
         }
     }
 }

@@ -35,7 +35,7 @@ const KINDS: [Kind; 5] = [Kind::Floor(Check::Nothing), Kind::Portcullis, Kind::N
 const AT_ONCE: usize = 32;
 /// How long silence is watched.
 const SILENCE: Duration = Duration::from_millis(500);
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(2);
 /// Of what a gateway opens besides its streams.
 const OTHER_FILES: usize = 200;
 const MOST_KIB: f64 = 25.0;

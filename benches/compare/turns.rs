@@ -76,11 +76,15 @@ impl Row {
 }
 
 fn take(work: &Work, gateway: &Gateway, round: u32, scene: &Scene) -> Figure {
-    let turn = match work.sends {
-        sends if sends.is_new() => Turn::new(round * NEW_TOKENS..(round + 1) * NEW_TOKENS, PATIENCE),
+    let turn = if work.sends.is_new() {
+        Turn::new(round * NEW_TOKENS..(round + 1) * NEW_TOKENS, PATIENCE)
+    } else if round > 0 {
+        Turn::new(0..u32::MAX, TURN)
+    } else if work.sends == Sends::Each {
         // All are seen in the first round.
-        Sends::Each if round == 0 => Turn::new(0..u32::try_from(scene.tokens.rs256.len()).expect("some"), PATIENCE),
-        _ => Turn::new(0..u32::MAX, if round == 0 { TURN / 2 } else { TURN }),
+        Turn::new(0..u32::try_from(scene.tokens.rs256.len()).expect("some"), PATIENCE)
+    } else {
+        Turn::new(0..u32::MAX, TURN / 2)
     };
     let done = async {
         let connections = load::connect(work, gateway.port, scene).await;

@@ -1,4 +1,4 @@
-//! HAProxy with `jwt_verify` and the claims that it can check. It reads keys from files, and remembers no token.
+//! `HAProxy` with `jwt_verify` and the claims that it can check. It reads keys from files, and remembers no token.
 
 use std::fs;
 use std::path::Path;

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rustls::ClientConfig;
+use rustls::{ClientConfig, HandshakeKind};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
 use super::Running;
@@ -22,12 +22,14 @@ pub(super) async fn ask(mut stream: Stream, running: Arc<Running>) -> Vec<Durati
     waits
 }
 
-/// Each request over a connection of its own.
-pub(super) async fn ask_anew(port: u16, tls: Arc<ClientConfig>, running: Arc<Running>) -> Vec<Duration> {
+/// Each request over a connection of its own; all but the first resume the session of the one before, if they may.
+pub(super) async fn ask_anew(port: u16, tls: Arc<ClientConfig>, resumes: bool, running: Arc<Running>) -> Vec<Duration> {
     let (asks, mut answers, mut waits) = (&running.asks, Answers::default(), Vec::new());
     while let Some(number) = running.next() {
         let begin = Instant::now();
         let mut stream = dial(port, Arc::clone(&tls)).await.expect("a connection");
+        let earlier = stream.get_ref().1.handshake_kind() == Some(HandshakeKind::Resumed);
+        assert_eq!(earlier, resumes && !waits.is_empty(), "a resumed handshake");
         let request = request(asks.token(number), &asks.body);
         asks.check(answers.exchange(&mut stream, &request).await.expect("an answer"));
         waits.push(begin.elapsed());

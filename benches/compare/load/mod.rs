@@ -114,7 +114,8 @@ pub(crate) async fn run(
             tasks.spawn(connection.ask(Arc::clone(&running)));
         }),
         Connections::None(all) => all.into_iter().for_each(|tls| {
-            tasks.spawn(http1::ask_anew(port, tls, Arc::clone(&running)));
+            let resumes = work.over == Over::ResumedConnection;
+            tasks.spawn(http1::ask_anew(port, tls, resumes, Arc::clone(&running)));
         }),
     }
     let mut waits = Vec::new();
