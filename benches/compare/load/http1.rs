@@ -11,12 +11,16 @@ use super::Running;
 use super::dial::{Stream, dial};
 use crate::scene::Scene;
 
-pub(super) async fn ask(mut stream: Stream, running: Arc<Running>) -> Vec<Duration> {
+/// Over this connection; over another one like it once the gateway ends it, as Envoy does when it refuses a request before its body.
+pub(super) async fn ask(port: u16, tls: Arc<ClientConfig>, mut stream: Stream, running: Arc<Running>) -> Vec<Duration> {
     let (asks, mut answers, mut waits) = (&running.asks, Answers::default(), Vec::new());
     while let Some(number) = running.next() {
         let begin = Instant::now();
         let request = request(asks.token(number), &asks.body);
-        asks.check(answers.exchange(&mut stream, &request).await.expect("an answer"));
+        asks.check(answers.exchange(&mut stream, &request).await);
+        if answers.ended {
+            stream = dial(port, Arc::clone(&tls)).await.expect("a connection");
+        }
         waits.push(begin.elapsed());
     }
     waits
@@ -31,7 +35,7 @@ pub(super) async fn ask_anew(port: u16, tls: Arc<ClientConfig>, resumes: bool, r
         let earlier = stream.get_ref().1.handshake_kind() == Some(HandshakeKind::Resumed);
         assert_eq!(earlier, resumes && !waits.is_empty(), "a resumed handshake");
         let request = request(asks.token(number), &asks.body);
-        asks.check(answers.exchange(&mut stream, &request).await.expect("an answer"));
+        asks.check(answers.exchange(&mut stream, &request).await);
         waits.push(begin.elapsed());
         stream.shutdown().await.unwrap_or_default();
     }
@@ -51,11 +55,13 @@ pub(crate) fn request(token: Option<&str>, body: &str) -> String {
 /// Reads answers.
 pub(crate) struct Answers {
     buffer: Vec<u8>,
+    /// The last one was the last of its connection.
+    ended: bool,
 }
 
 impl Default for Answers {
     fn default() -> Self {
-        Self { buffer: vec![0; 32 * 1024] }
+        Self { buffer: vec![0; 32 * 1024], ended: false }
     }
 }
 
@@ -70,6 +76,7 @@ impl Answers {
         // tokio-rustls may keep the end of what was written.
         stream.flush().await?;
         let (head, mut filled) = self.head(stream).await?;
+        self.ended = field(&head, "connection: ") == Some("close");
         let length = field(&head, "content-length: ").map(|length| length.trim().parse().unwrap_or(usize::MAX));
         let mut body = filled;
         loop {

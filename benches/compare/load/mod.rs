@@ -51,6 +51,7 @@ impl Running {
 
 /// What is asked, and how it has to be answered.
 struct Asks {
+    gateway: &'static str,
     tokens: Vec<Option<String>>,
     body: String,
     status: u16,
@@ -63,9 +64,9 @@ impl Asks {
         self.tokens.get(number % self.tokens.len())?.as_deref()
     }
 
-    fn check(&self, (status, bytes): (u16, usize)) {
-        assert_eq!(status, self.status, "{bytes} bytes");
-        assert!(bytes >= self.least, "{bytes} bytes");
+    fn check(&self, answer: io::Result<(u16, usize)>) {
+        let good = answer.as_ref().is_ok_and(|(status, bytes)| *status == self.status && *bytes >= self.least);
+        assert!(good, "{}: {answer:?} is not {} with {} bytes", self.gateway, self.status, self.least);
     }
 }
 
@@ -108,7 +109,7 @@ pub(crate) async fn run(
     let mut tasks = JoinSet::new();
     match connections {
         Connections::Http1(all) => all.into_iter().for_each(|stream| {
-            tasks.spawn(http1::ask(stream, Arc::clone(&running)));
+            tasks.spawn(http1::ask(port, scene.tls(b"http/1.1", false), stream, Arc::clone(&running)));
         }),
         Connections::Http2(all) => all.into_iter().for_each(|connection| {
             tasks.spawn(connection.ask(Arc::clone(&running)));
@@ -147,7 +148,7 @@ fn asks(work: &Work, gateway: &Gateway, scene: &Scene) -> Asks {
         Bodies::Down => (call(LARGE, "gateways"), MIB),
         Bodies::Up => (call("search", &"QUJDREVGR0hJSktMTU5P".repeat(MIB / 20)), 0),
     };
-    Asks { tokens, body, status: gateway.kind.answers(work.sends), least }
+    Asks { gateway: gateway.kind.name(), tokens, body, status: gateway.kind.answers(work.sends), least }
 }
 
 /// A call of this tool.
