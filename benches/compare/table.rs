@@ -6,10 +6,15 @@ use crate::process::open_files;
 /// What was compared, on what.
 pub(crate) fn versions() {
     let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model = info.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or_default();
+    let model = info.lines().find_map(|line| line.strip_prefix("model name"));
+    let model = model.map(|rest| rest.trim_start_matches([':', ' ', '\t'])).unwrap_or("some processor");
     let cores = info.lines().filter(|line| line.starts_with("processor")).count();
     let others = gateways::versions().join(", ");
-    println!("{cores} cores{model}, {} open files; Portcullis {}, {others}", open_files(), env!("CARGO_PKG_VERSION"));
+    println!(
+        "{cores} cores of {model}, {} open files; Portcullis {}, {others}",
+        open_files(),
+        env!("CARGO_PKG_VERSION")
+    );
 }
 
 pub(crate) fn head(title: &str, columns: &[&str]) {
