@@ -1,5 +1,6 @@
 //! Each pattern at its threshold, once per window; blocks that end; memory that stays.
 
+use std::net::SocketAddr;
 use std::num::NonZeroU32;
 
 use super::*;
