@@ -173,7 +173,7 @@ fn is(name: &str, known: &str) -> bool {
 /// CGI-like servers read `X_Auth_Subject` and `X.Auth.Subject` as the same variable as `X-Auth-Subject` (CVE-2025-64484).
 fn spelled_plainly(name: &str) -> Cow<'_, str> {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
-    if name.bytes().fold(true, |all, byte| all & is_plain(byte)) {
+    if name.bytes().all(is_plain) {
         return Cow::Borrowed(name);
     }
     Cow::Owned(name.chars().map(|c| if u8::try_from(c).is_ok_and(is_plain) { c } else { '-' }).collect())

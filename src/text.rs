@@ -22,12 +22,23 @@ impl Hex {
     }
 }
 
-/// Two digits for each byte.
+/// Two digits for each byte, eight at a time.
 pub(crate) fn write_hex(bytes: &[u8], text: &mut [u8]) {
-    let digit = |value: u8| if value < 10 { b'0' + value } else { b'a' - 10 + value };
-    for (pair, byte) in text.chunks_exact_mut(2).zip(bytes) {
-        pair.copy_from_slice(&[digit(byte >> 4), digit(byte & 15)]);
+    for (digits, quad) in text.chunks_mut(8).zip(bytes.chunks(4)) {
+        let mut four = [0; 4];
+        four.iter_mut().zip(quad).for_each(|(to, from)| *to = *from);
+        digits.iter_mut().zip(digits_of(u32::from_be_bytes(four))).for_each(|(to, from)| *to = from);
     }
+}
+
+/// The eight digits of a number: its half bytes drawn apart, and letters put where they are over nine, all at once.
+fn digits_of(number: u32) -> [u8; 8] {
+    let wide = u64::from(number);
+    let wide = (wide << 16 | wide) & 0x0000_FFFF_0000_FFFF;
+    let wide = (wide << 8 | wide) & 0x00FF_00FF_00FF_00FF;
+    let halves = (wide << 4 | wide) & 0x0F0F_0F0F_0F0F_0F0F;
+    let over_nine = (halves + 0x0606_0606_0606_0606) >> 4 & 0x0101_0101_0101_0101;
+    (halves + 0x3030_3030_3030_3030 + over_nine * u64::from(b'a' - b'9' - 1)).to_be_bytes()
 }
 
 /// A JSON object on its way into a line. Names are literals of the source: nothing in them needs an escape.
@@ -88,11 +99,16 @@ impl<'a> Object<'a> {
     }
 
     fn name(&mut self, name: &str) {
-        self.line.extend_from_slice(if std::mem::take(&mut self.is_empty) { b"\"" } else { b",\"" });
+        let first: &[u8] = if std::mem::take(&mut self.is_empty) { b"\"" } else { b",\"" };
+        self.line.reserve(name.len() + ROOM_FOR_VALUE);
+        self.line.extend_from_slice(first);
         self.line.extend_from_slice(name.as_bytes());
         self.line.extend_from_slice(b"\":");
     }
 }
+
+/// Most values and the signs around them: so a member makes the line grow once.
+const ROOM_FOR_VALUE: usize = 64;
 
 /// A JSON string (RFC 8259 §7).
 fn write_string(line: &mut Vec<u8>, value: &str) {
@@ -133,6 +149,17 @@ mod tests {
     fn hexadecimal_has_every_digit_in_its_place() {
         assert_eq!(Hex::of(0x0123_4567_89ab_cdef).as_str(), "00000000000000000123456789abcdef");
         assert_eq!(Hex::of(u128::MAX).as_str(), "f".repeat(32));
+    }
+
+    #[test]
+    fn bytes_of_any_number_become_digits() {
+        let bytes: Vec<u8> = (0..=255).collect();
+        for length in [0, 1, 3, 4, 5, 32, 256] {
+            let (mut text, bytes) = (vec![b'!'; 2 * length], bytes.get(..length).unwrap());
+            write_hex(bytes, &mut text);
+            let wanted: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+            assert_eq!(String::from_utf8(text).unwrap(), wanted);
+        }
     }
 
     #[test]

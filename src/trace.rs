@@ -21,6 +21,8 @@ pub(crate) struct Trace {
     span_id: u64,
     flags: u8,
     state: Option<HeaderValue>,
+    /// `id` as it is written: to the upstream, and in every record.
+    text: Hex,
 }
 
 impl Trace {
@@ -33,25 +35,25 @@ impl Trace {
             _ => None,
         };
         let Some((trace_id, parent_id, flags)) = known else {
-            return Self { id: fastrand::u128(1..), parent_id: None, span_id, flags: 0, state: None };
+            let id = fastrand::u128(1..);
+            return Self { id, parent_id: None, span_id, flags: 0, state: None, text: Hex::of(id) };
         };
         let mut states = headers.get_all(&TRACESTATE).iter();
         let state = match (states.next(), states.next()) {
             (Some(state), None) if state.len() <= MAX_STATE_BYTES => Some(state.clone()),
             _ => None,
         };
-        Self { id: trace_id, parent_id: Some(parent_id), span_id, flags, state }
+        Self { id: trace_id, parent_id: Some(parent_id), span_id, flags, state, text: Hex::of(trace_id) }
     }
 
     /// Says to the upstream what trace it is part of; replaces whatever the client sent.
     pub(crate) fn write(&self, headers: &mut HeaderMap) {
         headers.remove(&TRACESTATE);
-        let (trace_id, span_id, flags) = (self.id, self.span_id, self.flags);
+        let (span_id, flags) = (self.span_id, self.flags);
         let (mut span, mut flag) = ([0; 16], [0; 2]);
         write_hex(&span_id.to_be_bytes(), &mut span);
         write_hex(&[flags], &mut flag);
-        let trace = Hex::of(trace_id);
-        let parts: [&[u8]; 6] = [b"00-", trace.as_str().as_bytes(), b"-", &span, b"-", &flag];
+        let parts: [&[u8]; 6] = [b"00-", self.text.as_str().as_bytes(), b"-", &span, b"-", &flag];
         headers.insert(TRACEPARENT, from_ascii_bytes(parts.concat()));
         if let Some(state) = &self.state {
             headers.insert(TRACESTATE, state.clone());
@@ -64,8 +66,8 @@ impl Trace {
     }
 
     /// The same as it is written.
-    pub(crate) fn trace_id_text(&self) -> Hex {
-        Hex::of(self.id)
+    pub(crate) fn trace_id_text(&self) -> &str {
+        self.text.as_str()
     }
 
     /// The client's span.

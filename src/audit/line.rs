@@ -37,7 +37,7 @@ pub(super) fn of_request(record: &Record<'_>, subjects: &Subjects, line: &mut Ve
     text(&mut object, "reason", record.reason);
     text(&mut object, "detail", record.detail);
     object.text("request_id", record.request_id);
-    object.text("trace_id", record.trace.trace_id_text().as_str());
+    object.text("trace_id", record.trace.trace_id_text());
     object.text("peer", &record.peer.ip_text);
     object.text("client_address", record.client_address_text().as_deref().unwrap_or(&record.peer.ip_text));
     text(&mut object, "route", record.route);

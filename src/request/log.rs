@@ -102,7 +102,7 @@ fn write(record: &Record<'_>, subjects: &Subjects) {
         reason = record.reason,
         detail = record.detail,
         request_id = record.request_id,
-        trace_id = record.trace.trace_id_text().as_str(),
+        trace_id = record.trace.trace_id_text(),
         peer = record.peer.text.as_str(),
         client_address = record.client_address_text().as_deref(),
         route = record.route,
