@@ -7,7 +7,7 @@ use crate::process::open_files;
 pub(crate) fn versions() {
     let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = info.lines().find_map(|line| line.strip_prefix("model name"));
-    let model = model.map(|rest| rest.trim_start_matches([':', ' ', '\t'])).unwrap_or("some processor");
+    let model = model.map_or("some processor", |rest| rest.trim_start_matches([':', ' ', '\t']));
     let cores = info.lines().filter(|line| line.starts_with("processor")).count();
     let others = gateways::versions().join(", ");
     println!(

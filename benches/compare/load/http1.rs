@@ -17,7 +17,7 @@ pub(super) async fn ask(port: u16, tls: Arc<ClientConfig>, mut stream: Stream, r
     while let Some(number) = running.next() {
         let begin = Instant::now();
         let request = request(asks.token(number), &asks.body);
-        asks.check(answers.exchange(&mut stream, &request).await);
+        asks.check(&answers.exchange(&mut stream, &request).await);
         if answers.ended {
             stream = dial(port, Arc::clone(&tls)).await.expect("a connection");
         }
@@ -35,7 +35,7 @@ pub(super) async fn ask_anew(port: u16, tls: Arc<ClientConfig>, resumes: bool, r
         let earlier = stream.get_ref().1.handshake_kind() == Some(HandshakeKind::Resumed);
         assert_eq!(earlier, resumes && !waits.is_empty(), "a resumed handshake");
         let request = request(asks.token(number), &asks.body);
-        asks.check(answers.exchange(&mut stream, &request).await);
+        asks.check(&answers.exchange(&mut stream, &request).await);
         waits.push(begin.elapsed());
         stream.shutdown().await.unwrap_or_default();
     }

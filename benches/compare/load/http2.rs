@@ -63,7 +63,7 @@ async fn on_one_stream(mut sender: SendRequest<Full<Bytes>>, running: Arc<Runnin
         let response = sender.send_request(request).await.expect("an answer");
         let status = response.status().as_u16();
         let body = response.into_body().collect().await.expect("a body").to_bytes();
-        asks.check(Ok((status, body.len())));
+        asks.check(&Ok((status, body.len())));
         waits.push(begin.elapsed());
     }
     waits

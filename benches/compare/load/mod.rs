@@ -64,7 +64,7 @@ impl Asks {
         self.tokens.get(number % self.tokens.len())?.as_deref()
     }
 
-    fn check(&self, answer: io::Result<(u16, usize)>) {
+    fn check(&self, answer: &io::Result<(u16, usize)>) {
         let good = answer.as_ref().is_ok_and(|(status, bytes)| *status == self.status && *bytes >= self.least);
         assert!(good, "{}: {answer:?} is not {} with {} bytes", self.gateway, self.status, self.least);
     }
