@@ -12,8 +12,10 @@ use std::time::Duration;
 const GATHER: Duration = Duration::from_millis(20);
 /// When this part of all that may wait does, the writer is woken at once.
 const HASTE_PART: usize = 4;
+/// And when so many bytes do: more would no longer be in the processor's caches when they are written.
+const HASTE_BYTES: usize = 64 * 1024;
 /// Room that is kept for the next lines; what a flood took is given back.
-const KEPT_BYTES: usize = 64 * 1024;
+const KEPT_BYTES: usize = 2 * HASTE_BYTES;
 
 /// See the module.
 #[derive(Debug)]
@@ -59,7 +61,7 @@ impl Spool {
         state.batch.lines.extend_from_slice(line);
         state.batch.lines.push(b'\n');
         state.batch.count += 1;
-        let is_urgent = state.batch.count == 1 || state.batch.count == self.most.div_ceil(HASTE_PART);
+        let is_urgent = state.batch.count == 1 || state.is_pressing(self.most);
         if is_urgent && std::mem::take(&mut state.is_writer_asleep) {
             self.filled.notify_one();
         }
@@ -137,7 +139,7 @@ impl State {
     /// More lines than may gather, or somebody who waits.
     fn is_pressing(&self, most: usize) -> bool {
         let is_asked = self.batch.is_woken || !self.batch.asked.is_empty() || self.is_closed;
-        is_asked || self.batch.count >= most.div_ceil(HASTE_PART)
+        is_asked || self.batch.count >= most.div_ceil(HASTE_PART) || self.batch.lines.len() >= HASTE_BYTES
     }
 }
 
