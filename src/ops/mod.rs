@@ -4,6 +4,7 @@ mod accept;
 mod readiness;
 mod status;
 
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -19,8 +20,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use serde::Serialize;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::audit;
@@ -59,22 +59,24 @@ pub(crate) struct Ops {
 impl Ops {
     /// Serves until it is dropped; it goes on while the gateway drains.
     pub(crate) async fn serve(self: Arc<Self>, listener: TcpListener) {
-        let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
         let mut visits = JoinSet::new();
+        let mut open = VecDeque::<AbortHandle>::new();
         loop {
             while visits.try_join_next().is_some() {}
-            let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
             let accepted = tokio::select! {
                 accepted = listener.accept() => accepted,
                 () = self.stop.cancelled() => break,
             };
             match accepted {
                 Ok((stream, _)) => {
-                    let ops = Arc::clone(&self);
-                    visits.spawn(async move {
-                        ops.visit(stream).await;
-                        drop(place);
-                    });
+                    open.retain(|visit| !visit.is_finished());
+                    // A visit takes milliseconds: the oldest of so many has stalled, and must not keep a probe waiting.
+                    if open.len() >= MAX_CONNECTIONS
+                        && let Some(oldest) = open.pop_front()
+                    {
+                        oldest.abort();
+                    }
+                    open.push_back(visits.spawn(Arc::clone(&self).visit(stream)));
                 }
                 Err(error) => {
                     tracing::warn!(event = "accept.failed", %error, "operations listener");

@@ -10,6 +10,8 @@ use rustls::ClientConfig;
 use tokio::net::TcpStream;
 use tower_service::Service as _;
 
+use super::lookup::Lookups;
+
 /// A connection.
 pub(crate) type Stream = MaybeHttpsStream<TokioIo<TcpStream>>;
 
@@ -27,13 +29,13 @@ pub(crate) enum ConnectError {
 /// Connects within a bound.
 #[derive(Debug)]
 pub(crate) struct Connector {
-    inner: HttpsConnector<HttpConnector>,
+    inner: HttpsConnector<HttpConnector<Lookups>>,
     patience: Duration,
 }
 
 impl Connector {
     pub(crate) fn new(tls: ClientConfig, patience: Duration) -> Self {
-        let mut http = HttpConnector::new();
+        let mut http = HttpConnector::new_with_resolver(Lookups::new());
         http.enforce_http(false);
         http.set_nodelay(true);
         let inner = HttpsConnectorBuilder::new()

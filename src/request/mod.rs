@@ -17,6 +17,7 @@ pub(crate) mod forward;
 mod gcra;
 mod inspect;
 pub(crate) mod log;
+mod lookup;
 mod outgoing;
 mod pool;
 pub(crate) mod provenance;

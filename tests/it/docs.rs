@@ -153,9 +153,9 @@ fn cases(name: &str) -> Vec<String> {
     found
 }
 
-/// Every test that carries a case: case, file and name.
-fn tests_of_cases() -> BTreeSet<(String, String, String)> {
-    let (mut found, mut folders) = (BTreeSet::new(), vec![root().join("src"), root().join("tests/it")]);
+/// Every test: file and name.
+fn tests() -> Vec<(String, String)> {
+    let (mut found, mut folders) = (Vec::new(), vec![root().join("src"), root().join("tests/it")]);
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
@@ -168,7 +168,7 @@ fn tests_of_cases() -> BTreeSet<(String, String, String)> {
             for line in text.lines().map(str::trim) {
                 let function = line.strip_prefix("async ").unwrap_or(line).strip_prefix("fn ");
                 if let Some((name, _)) = function.and_then(|rest| rest.split_once('(')).filter(|_| is_test) {
-                    found.extend(cases(name).into_iter().map(|case| (case, file.clone(), name.to_owned())));
+                    found.push((file.clone(), name.to_owned()));
                 }
                 is_test =
                     line == "#[test]" || line.starts_with("#[tokio::test") || (is_test && line.starts_with(['#', '/']));
@@ -178,14 +178,46 @@ fn tests_of_cases() -> BTreeSet<(String, String, String)> {
     found
 }
 
+/// Every test that carries a case: case, file and name.
+fn tests_of_cases() -> BTreeSet<(String, String, String)> {
+    let of_test = |(file, name): (String, String)| {
+        cases(&name).into_iter().map(move |case| (case, file.clone(), name.clone())).collect::<Vec<_>>()
+    };
+    tests().into_iter().flat_map(of_test).collect()
+}
+
+/// The page of threats: its cases, and after them what breaks around the gateway.
+fn threats() -> (String, String) {
+    let page = read(&root().join("docs/threats.md"));
+    let (cases, faults) = page.split_once("\n## Faults\n").unwrap();
+    (cases.to_owned(), faults.to_owned())
+}
+
+/// The texts between backticks in the last cell of a table's row.
+fn held_by(row: &str) -> Vec<&str> {
+    row.split(" | ").last().unwrap().split('`').skip(1).step_by(2).collect()
+}
+
+#[test]
+fn every_test_with_faults_is_on_the_page_of_threats_and_no_other() {
+    let (_, faults) = threats();
+    let rows = faults.lines().filter(|line| line.starts_with("| ")).skip(1);
+    let listed: BTreeSet<_> = rows
+        .flat_map(|row| held_by(row).chunks(2).map(|pair| (pair[0].to_owned(), pair[1].to_owned())).collect::<Vec<_>>())
+        .collect();
+    let written: BTreeSet<_> = tests().into_iter().filter(|(file, _)| file.starts_with("tests/it/faults/")).collect();
+    assert!(written.len() > 40, "only {} were found: the test does not see them", written.len());
+    assert_eq!(listed, written);
+}
+
 #[test]
 fn every_threat_has_its_tests_on_the_page_and_every_test_its_threat() {
-    let page = read(&root().join("docs/threats.md"));
+    let (page, _) = threats();
     let (mut listed, mut known) = (BTreeSet::new(), BTreeSet::new());
     for row in page.lines().filter(|line| line.starts_with("| ")).filter(|line| !line.starts_with("| id ")) {
         let cells: Vec<&str> = row.split(" | ").collect();
         let case = cells.first().unwrap().trim_start_matches("| ").to_owned();
-        let texts: Vec<&str> = cells.last().unwrap().split('`').skip(1).step_by(2).collect();
+        let texts = held_by(row);
         assert!(!texts.is_empty() && texts.len().is_multiple_of(2), "{case} is held by nothing");
         for pair in texts.chunks(2) {
             if pair[0].starts_with("tests/e2e/") {

@@ -31,6 +31,7 @@ mod endurance;
 mod eras;
 mod exchanges;
 mod explain;
+mod faults;
 mod forwarding;
 mod framing;
 mod headers;

@@ -233,6 +233,22 @@ async fn c23_a_cached_token_dies_with_its_exp() {
     assert_eq!(gate.present(&token).await.map(drop), refused(TokenError::Expired));
 }
 
+/// Ahead, a token has ended and is forgotten; back again, it is judged anew. Keys age by a clock that nobody sets.
+#[tokio::test]
+async fn o11_a_clock_that_steps_ahead_and_back_costs_one_verification() {
+    let key = TestKey::new("a");
+    let gate = Gate::open(&[&key], LONG).await;
+    let token = key.sign(&gate.claims());
+    let fingerprint = gate.authenticator.verified.fingerprint(&gate.authenticator.routes[NOTES].scene, None, &token);
+    gate.present(&token).await.unwrap();
+    let recalled = |at| gate.authenticator.recall(&fingerprint, at).unwrap().is_some();
+    let ahead = now() + 10 * 365 * 24 * 3600;
+    assert!(recalled(now()) && !recalled(ahead) && !recalled(now()));
+    gate.present(&token).await.unwrap();
+    assert!(recalled(now()));
+    assert!(gate.store().status().ready);
+}
+
 #[tokio::test]
 async fn a_cached_token_passes_only_the_route_and_tenant_it_was_verified_for() {
     let key = TestKey::new("a");

@@ -128,6 +128,10 @@ impl Client {
         self
     }
 
+    pub(crate) fn is_http2(&self) -> bool {
+        self.http2
+    }
+
     /// POST, with [`CALL`] unless another body was given.
     pub(crate) async fn post(self, target: &str) -> Reply {
         self.request("POST", target).await

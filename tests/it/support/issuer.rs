@@ -1,6 +1,7 @@
 //! The authorization server: serves its metadata and keys over loopback, well or badly, and counts who asks.
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
@@ -10,6 +11,7 @@ use tokio::task::JoinSet;
 
 use super::keys::{self, Key};
 use super::mint::Mint;
+use super::place::Place;
 use super::wire::read_head;
 use super::{PATIENCE, eventually};
 
@@ -18,15 +20,17 @@ pub(crate) const RESOURCE: &str = "https://mcp.example.com/notes/mcp";
 
 /// A running issuer; gone when dropped.
 pub(crate) struct Issuer {
-    address: SocketAddr,
+    url: String,
+    place: Place,
     shared: Arc<Shared>,
-    _tasks: JoinSet<()>,
 }
 
 struct Shared {
     metadata: Mutex<Value>,
     keys: Mutex<Vec<Value>>,
     manner: Mutex<Manner>,
+    /// Metadata is served like the keys, well or badly.
+    wholly: AtomicBool,
     targets: Mutex<Vec<String>>,
 }
 
@@ -47,14 +51,20 @@ pub(crate) enum Manner {
     Dribbling,
     /// A set that never ends.
     Endless,
+    /// These very bytes, then the connection is reset.
+    Resets(Vec<u8>),
 }
 
 impl Issuer {
     /// Starts on a free port with one RSA, one P-256 and one Ed25519 key.
     pub(crate) async fn start() -> Self {
+        Self::start_as(|address| format!("http://{address}")).await
+    }
+
+    /// The same under the URL that this gives for its address.
+    pub(crate) async fn start_as(url: impl FnOnce(SocketAddr) -> String) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let url = format!("http://{address}");
+        let url = url(listener.local_addr().unwrap());
         let metadata = json!({
             "issuer": url,
             "jwks_uri": format!("{url}/jwks"),
@@ -67,20 +77,30 @@ impl Issuer {
             keys: Mutex::new([keys::rsa(), keys::ec(), keys::ed()].map(Key::jwk).into()),
             manner: Mutex::new(Manner::Well),
             targets: Mutex::default(),
+            wholly: AtomicBool::new(false),
         });
-        let mut tasks = JoinSet::new();
-        tasks.spawn(accept(listener, shared.clone()));
-        Self { address, shared, _tasks: tasks }
+        let served = shared.clone();
+        Self { url, place: Place::open(listener, move |listener| accept(listener, served.clone())), shared }
+    }
+
+    /// Nobody is there any more: connections end, and new ones are refused.
+    pub(crate) async fn kill(&mut self) {
+        self.place.close().await;
+    }
+
+    /// It is there again.
+    pub(crate) fn restart(&mut self) {
+        self.place.open_again();
     }
 
     /// The issuer identifier.
     pub(crate) fn url(&self) -> String {
-        format!("http://{}", self.address)
+        self.url.clone()
     }
 
     /// Host and port.
     pub(crate) fn authority(&self) -> String {
-        self.address.to_string()
+        self.place.address.to_string()
     }
 
     /// A good token for [`RESOURCE`].
@@ -101,6 +121,12 @@ impl Issuer {
     /// From now on keys are served in this manner.
     pub(crate) fn serves(&self, manner: Manner) {
         *self.shared.manner.lock().unwrap() = manner;
+    }
+
+    /// From now on keys and metadata are served in this manner.
+    pub(crate) fn serves_all(&self, manner: Manner) {
+        self.serves(manner);
+        self.shared.wholly.store(true, Ordering::Relaxed);
     }
 
     /// Changes one member of the metadata.
@@ -150,8 +176,13 @@ async fn serve(mut stream: BufReader<TcpStream>, shared: Arc<Shared>) {
         let field = match manner {
             Manner::WithField(field) => field + "\r\n",
             Manner::Well => String::new(),
-            Manner::Bytes(_) | Manner::Gone | Manner::Silent | Manner::Dribbling | Manner::Endless => {
-                if target == "/jwks" {
+            Manner::Bytes(_)
+            | Manner::Gone
+            | Manner::Silent
+            | Manner::Dribbling
+            | Manner::Endless
+            | Manner::Resets(_) => {
+                if target == "/jwks" || shared.wholly.load(Ordering::Relaxed) {
                     return misbehave(&mut stream, manner).await;
                 }
                 String::new()
@@ -174,6 +205,10 @@ async fn misbehave(stream: &mut BufReader<TcpStream>, manner: Manner) {
         Manner::Bytes(bytes) => {
             stream.write_all(&bytes).await.unwrap_or_default();
             return stream.shutdown().await.unwrap_or_default();
+        }
+        Manner::Resets(bytes) => {
+            stream.write_all(&bytes).await.unwrap_or_default();
+            return stream.get_ref().set_zero_linger().unwrap_or_default();
         }
         Manner::Silent => return tokio::time::sleep(PATIENCE * 6).await,
         Manner::Dribbling => ("1\r\n \r\n".to_owned(), std::time::Duration::from_millis(20)),

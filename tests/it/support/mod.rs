@@ -7,11 +7,14 @@ pub(crate) mod issuer;
 pub(crate) mod keys;
 pub(crate) mod log;
 pub(crate) mod mint;
+pub(crate) mod names;
 pub(crate) mod pki;
+pub(crate) mod place;
 pub(crate) mod process;
 pub(crate) mod raw;
 pub(crate) mod reply;
 pub(crate) mod scrape;
+pub(crate) mod traffic;
 pub(crate) mod upstream;
 pub(crate) mod wire;
 

@@ -2,14 +2,14 @@
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Instant;
 
 use serde_json::Value;
 
-use super::PATIENCE;
+use super::{Client, Issuer, PATIENCE, Upstream};
 
 /// The least that it runs with. Nobody is at the addresses of issuer and upstream.
 pub(crate) const PLAIN: &str = r#"
@@ -34,6 +34,17 @@ scopes = []
 tenant = "any"
 "#;
 
+/// [`PLAIN`] with somebody at both addresses.
+pub(crate) fn plain(issuer: &Issuer, upstream: &Upstream) -> String {
+    let issuer = format!("issuer = {:?}", issuer.url());
+    let upstream = format!("upstream = {:?}", upstream.url());
+    let text = PLAIN.replace("issuer = \"http://127.0.0.1:1\"", &issuer);
+    text.replace("upstream = \"http://127.0.0.1:1/mcp\"", &upstream)
+}
+
+/// The resource of [`PLAIN`].
+pub(crate) const PLAIN_RESOURCE: &str = "https://mcp.example.com/mcp";
+
 /// The running binary; ended, by its id, when dropped.
 pub(crate) struct Process {
     child: Child,
@@ -57,6 +68,37 @@ impl Process {
         let script = format!("ulimit -n {most}; exec \"$0\" --config \"$1\"");
         command.args(["-c", &script, env!("CARGO_BIN_EXE_portcullis")]).arg(file);
         Self::of(command)
+    }
+
+    /// With mounts of its own, which this script makes; nothing where nobody may do that.
+    pub(crate) fn start_after_mounting(file: &Path, script: &str) -> Option<Self> {
+        let may = Command::new("unshare")
+            .args(["--mount", "mount", "-t", "tmpfs", "none", "/tmp"])
+            .stderr(Stdio::null())
+            .status();
+        if !may.is_ok_and(|status| status.success()) {
+            println!("skipped: only root may have mounts of its own (unshare --mount)");
+            return None;
+        }
+        let mut command = Command::new("unshare");
+        let script = format!("set -e; {script}; exec \"$0\" --config \"$1\"");
+        command.args(["--mount", "sh", "-c", &script, env!("CARGO_BIN_EXE_portcullis")]).arg(file);
+        Some(Self::of(command))
+    }
+
+    /// A file as the process sees it, which may have mounts of its own.
+    pub(crate) fn sees(&self, path: &Path) -> PathBuf {
+        Path::new("/proc").join(self.child.id().to_string()).join("root").join(path.strip_prefix("/").unwrap())
+    }
+
+    /// Its public listener.
+    pub(crate) fn client(&self, upstream: &Upstream) -> Client {
+        Client::new(self.addresses[0], false, upstream.shared())
+    }
+
+    /// Reads no further: its standard output is closed with the next line.
+    pub(crate) fn listens_no_more(&mut self) {
+        self.lines = channel().1;
     }
 
     fn of(mut command: Command) -> Self {
@@ -122,6 +164,13 @@ impl Drop for Process {
         self.child.kill().ok();
         self.child.wait().ok();
     }
+}
+
+/// The value of a metric without labels.
+pub(crate) fn metric(admin: SocketAddr, name: &str) -> f64 {
+    let metrics = ask(admin, "/metrics");
+    let value = metrics.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok());
+    value.unwrap_or_else(|| panic!("no {name} in {metrics}"))
 }
 
 /// One request on a connection of its own; the answer.

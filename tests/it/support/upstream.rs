@@ -1,6 +1,5 @@
 //! The MCP server behind the gateway: records every byte it is sent and answers as the test says.
 
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -9,18 +8,21 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
+use super::place::Place;
 use super::wire::{Fields, Length, Piece, read_head};
 use super::{eventually, within};
 
 /// What the upstream answers unless told otherwise.
 pub(crate) const ANSWER: &str = r#"{"jsonrpc":"2.0","id":1,"result":{}}"#;
 
+/// Between what is written and the reset after it.
+const RESET_PAUSE: Duration = Duration::from_millis(10);
+
 /// A running upstream; gone when dropped.
 pub(crate) struct Upstream {
-    address: SocketAddr,
+    place: Place,
     shared: Arc<Shared>,
     streams: mpsc::UnboundedReceiver<Stream>,
-    _tasks: JoinSet<()>,
 }
 
 /// One request as it arrived.
@@ -77,6 +79,8 @@ impl Received {
 #[derive(Clone)]
 enum Behaviour {
     Bytes { bytes: Vec<u8>, close: bool },
+    Reset { bytes: Vec<u8> },
+    Slow { bytes: Vec<u8>, pause: Duration },
     Silent,
     Stream { head: String },
 }
@@ -104,7 +108,6 @@ impl Upstream {
     /// Starts on a free port and answers [`ANSWER`].
     pub(crate) async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
         let (sender, streams) = mpsc::unbounded_channel();
         let shared = Arc::new(Shared {
             received: Mutex::default(),
@@ -112,9 +115,19 @@ impl Upstream {
             connections: Mutex::default(),
             streams: sender,
         });
-        let mut tasks = JoinSet::new();
-        tasks.spawn(accept(listener, shared.clone()));
-        Self { address, shared, streams, _tasks: tasks }
+        let served = shared.clone();
+        let place = Place::open(listener, move |listener| accept(listener, served.clone()));
+        Self { place, shared, streams }
+    }
+
+    /// Nobody is there any more: connections end, and new ones are refused.
+    pub(crate) async fn kill(&mut self) {
+        self.place.close().await;
+    }
+
+    /// It is there again.
+    pub(crate) fn restart(&mut self) {
+        self.place.open_again();
     }
 
     /// The address of nobody: connections are refused.
@@ -125,12 +138,12 @@ impl Upstream {
 
     /// Where the gateway sends requests.
     pub(crate) fn url(&self) -> String {
-        format!("http://{}/mcp", self.address)
+        format!("http://{}/mcp", self.place.address)
     }
 
     /// Host and port.
     pub(crate) fn authority(&self) -> String {
-        self.address.to_string()
+        self.place.address.to_string()
     }
 
     /// Everything received so far.
@@ -186,6 +199,17 @@ impl Upstream {
         self.behave(Behaviour::Bytes { bytes, close: false });
     }
 
+    /// From now on answers these very bytes and resets the connection.
+    pub(crate) fn resets_after(&self, bytes: impl Into<Vec<u8>>) {
+        self.behave(Behaviour::Reset { bytes: bytes.into() });
+    }
+
+    /// From now on answers [`ANSWER`] in pieces of a few bytes, with such a pause before each.
+    pub(crate) fn dribbles(&self, pause: Duration) {
+        let Behaviour::Bytes { bytes, .. } = json_answer(200, ANSWER) else { unreachable!() };
+        self.behave(Behaviour::Slow { bytes, pause });
+    }
+
     /// From now on takes requests and never answers.
     pub(crate) fn never_answers(&self) {
         self.behave(Behaviour::Silent);
@@ -238,6 +262,23 @@ async fn serve(mut stream: BufReader<TcpStream>, shared: Arc<Shared>, connection
             Behaviour::Bytes { bytes, close } => {
                 if stream.write_all(&bytes).await.is_err() || close {
                     break;
+                }
+            }
+            Behaviour::Reset { bytes } => {
+                stream.write_all(&bytes).await.unwrap_or_default();
+                // What was written is there before the reset.
+                tokio::time::sleep(RESET_PAUSE).await;
+                stream.get_ref().set_zero_linger().unwrap();
+                break;
+            }
+            Behaviour::Slow { bytes, pause } => {
+                let (first, rest) = bytes.split_at(bytes.len() - ANSWER.len());
+                stream.write_all(first).await.unwrap_or_default();
+                for piece in rest.chunks(4) {
+                    tokio::time::sleep(pause).await;
+                    if stream.write_all(piece).await.is_err() {
+                        return;
+                    }
                 }
             }
             Behaviour::Silent => {
