@@ -111,7 +111,7 @@ fn without(headers: &HeaderMap, unwanted: &[&str]) -> HeaderMap {
         let plain = spelled_plainly(name.as_str());
         let ends_here = HOP_BY_HOP.contains(&&*plain)
             || is_any(&plain, unwanted)
-            || is_misspelled(name, &plain)
+            || is_misspelled(name.as_str(), &plain)
             || nominated.contains(name.as_str());
         if !ends_here {
             kept.append(name, value.clone());
@@ -155,9 +155,8 @@ fn is_mirror(name: &str) -> bool {
 }
 
 /// True when a server could take the field for one that was judged only in its proper spelling.
-fn is_misspelled(name: &HeaderName, plain: &Cow<'_, str>) -> bool {
-    let Cow::Owned(plain) = plain else { return false };
-    JUDGED.iter().any(|known| is(plain, known) && !is(name.as_str(), known))
+fn is_misspelled(name: &str, plain: &str) -> bool {
+    name != plain && JUDGED.iter().any(|known| is(plain, known) && !is(name, known))
 }
 
 /// `name` is spelled plainly.
@@ -181,7 +180,7 @@ fn spelled_plainly(name: &str) -> Cow<'_, str> {
 
 /// A claim as a field value: visible ASCII, everything else percent-encoded as UTF-8. CR, LF and NUL cannot occur.
 pub fn visible(text: &str) -> HeaderValue {
-    if text.bytes().fold(true, |all, byte| all & byte.is_ascii_graphic() & (byte != b'%')) {
+    if text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'%') {
         return exactly(text);
     }
     from_ascii(utf8_percent_encode(text, NOT_VISIBLE).collect::<String>())

@@ -93,6 +93,11 @@ impl Spool {
         self.filled.notify_one();
     }
 
+    /// True once nobody adds any more.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.state().is_closed
+    }
+
     /// For the writer: what has gathered, into an empty batch. Waits until there is something; false when there never will be.
     pub(crate) fn take(&self, batch: &mut Batch) -> bool {
         let mut state = self.state();

@@ -2,8 +2,11 @@
 //!
 //! General libraries spend more on these than on the rest of a record; what is written is theirs to read.
 
+use std::cell::Cell;
 use std::fmt::{self, Write as _};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
+
+use jiff::Timestamp;
 
 /// 128 bits in hexadecimal, lower case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,10 +27,12 @@ impl Hex {
 
 /// Two digits for each byte, eight at a time.
 pub(crate) fn write_hex(bytes: &[u8], text: &mut [u8]) {
-    for (digits, quad) in text.chunks_mut(8).zip(bytes.chunks(4)) {
-        let mut four = [0; 4];
-        four.iter_mut().zip(quad).for_each(|(to, from)| *to = *from);
-        digits.iter_mut().zip(digits_of(u32::from_be_bytes(four))).for_each(|(to, from)| *to = from);
+    let ((quads, last), (wide, narrow)) = (bytes.as_chunks::<4>(), text.as_chunks_mut::<8>());
+    for (digits, quad) in wide.iter_mut().zip(quads) {
+        *digits = digits_of(u32::from_be_bytes(*quad));
+    }
+    for (pair, byte) in narrow.chunks_exact_mut(2).zip(last) {
+        pair.iter_mut().zip(digits_of(u32::from(*byte)).into_iter().skip(6)).for_each(|(to, from)| *to = from);
     }
 }
 
@@ -91,6 +96,14 @@ impl<'a> Object<'a> {
         self.line.extend_from_slice(&[b'.', digit(thousandths / 100), digit(thousandths / 10), digit(thousandths)]);
     }
 
+    /// RFC 3339.
+    pub(crate) fn time(&mut self, name: &str, time: SystemTime) {
+        self.name(name);
+        self.line.push(b'"');
+        write_time(self.line, time);
+        self.line.push(b'"');
+    }
+
     /// A value that is JSON already.
     pub(crate) fn json(&mut self, name: &str, value: &impl serde::Serialize) {
         self.name(name);
@@ -105,6 +118,32 @@ impl<'a> Object<'a> {
         self.line.extend_from_slice(name.as_bytes());
         self.line.extend_from_slice(b"\":");
     }
+}
+
+/// RFC 3339 in UTC, to the microsecond, without quotes. Times of one second begin alike: so the beginning is kept.
+fn write_time(line: &mut Vec<u8>, time: SystemTime) {
+    let time = Timestamp::try_from(time).unwrap_or(Timestamp::UNIX_EPOCH);
+    let (second, (mut beginning, mut of)) = (time.as_second(), BEGINNING.get());
+    if of != Some(second) {
+        let text = time.to_string();
+        let text = text.as_bytes().first_chunk().copied();
+        (beginning, of) = (text.unwrap_or(beginning), Some(second));
+        BEGINNING.set((beginning, of));
+    }
+    line.extend_from_slice(&beginning);
+    let micros = u32::try_from(time.subsec_nanosecond() / 1000).unwrap_or(0);
+    let mut end = *b".000000Z";
+    let digits = end.iter_mut().rev().skip(1).take(6);
+    digits.fold(micros, |rest, digit| {
+        *digit += u8::try_from(rest % 10).unwrap_or(0);
+        rest / 10
+    });
+    line.extend_from_slice(&end);
+}
+
+thread_local! {
+    /// `2026-11-25T07:59:59` of the second that was written last.
+    static BEGINNING: Cell<([u8; 19], Option<i64>)> = const { Cell::new(([b'0'; 19], None)) };
 }
 
 /// Most values and the signs around them: so a member makes the line grow once.
@@ -157,8 +196,8 @@ mod tests {
         for length in [0, 1, 3, 4, 5, 32, 256] {
             let (mut text, bytes) = (vec![b'!'; 2 * length], bytes.get(..length).unwrap());
             write_hex(bytes, &mut text);
-            let wanted: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-            assert_eq!(String::from_utf8(text).unwrap(), wanted);
+            let wanted: Vec<String> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+            assert_eq!(String::from_utf8(text).unwrap(), wanted.concat());
         }
     }
 
@@ -171,6 +210,17 @@ mod tests {
         }
         object.end();
         assert_eq!(line, br#"{"a":0.000,"b":0.001,"c":0.002,"d":12034.006,"e":1000.000}"#);
+    }
+
+    #[test]
+    fn a_time_is_what_the_library_says_whatever_was_written_before() {
+        for micros in [0, 1, 999_999, 1_000_000, 1_795_766_399_000_042, 1_795_766_399_999_999, 1_795_766_400_000_000, 7]
+        {
+            let time = SystemTime::UNIX_EPOCH + Duration::from_micros(micros);
+            let mut line = Vec::new();
+            write_time(&mut line, time);
+            assert_eq!(String::from_utf8(line).unwrap(), format!("{:.6}", Timestamp::try_from(time).unwrap()));
+        }
     }
 
     proptest! {

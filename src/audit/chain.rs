@@ -50,12 +50,16 @@ impl Link {
         match self {
             Self::Plain => {
                 let mut context = digest::Context::new(&digest::SHA256);
-                input.iter().for_each(|part| context.update(part));
+                for part in input {
+                    context.update(part);
+                }
                 hex(context.finish().as_ref())
             }
             Self::Keyed(key) => {
                 let mut context = hmac::Context::with_key(key);
-                input.iter().for_each(|part| context.update(part));
+                for part in input {
+                    context.update(part);
+                }
                 hex(context.sign().as_ref())
             }
         }

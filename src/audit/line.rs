@@ -4,8 +4,6 @@ use std::fmt;
 use std::net::IpAddr;
 use std::time::SystemTime;
 
-use jiff::Timestamp;
-
 use crate::mcp::Era;
 use crate::names::{ClientId, Scope, TenantId};
 use crate::record::Record;
@@ -97,7 +95,7 @@ fn begin<'a>(line: &'a mut Vec<u8>, time: SystemTime, event: &str) -> Object<'a>
     let mut object = Object::begin(line);
     object.number("v", VERSION);
     // Microseconds tell the order within one gateway.
-    object.shown("time", format_args!("{:.6}", Timestamp::try_from(time).unwrap_or(Timestamp::UNIX_EPOCH)));
+    object.time("time", time);
     object.text("event", event);
     object
 }

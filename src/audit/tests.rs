@@ -193,3 +193,21 @@ fn a_file_is_for_the_gateway_alone() {
     let error = AuditLog::open(&config(AuditSink::File(nowhere.clone()), Chain::None)).unwrap_err();
     assert!(error.to_string().starts_with(&format!("audit: {}: ", nowhere.display())), "{error}");
 }
+
+#[test]
+fn o9_a_sink_that_fails_is_given_up_when_nobody_uses_it_any_more() {
+    let log = AuditLog::open(&config(AuditSink::File("/dev/full".into()), Chain::None)).unwrap();
+    log.event(&event(1));
+    let (queue, state) = (Arc::clone(&log.queue.0), Arc::clone(&log.state));
+    let start = std::time::Instant::now();
+    while !log.refuses() {
+        assert!(start.elapsed() < PATIENCE);
+        std::thread::yield_now();
+    }
+    drop(log);
+    // The thread holds both until it ends.
+    while Arc::strong_count(&queue) > 1 || Arc::strong_count(&state) > 1 {
+        assert!(start.elapsed() < PATIENCE, "the writer goes on for ever");
+        std::thread::yield_now();
+    }
+}

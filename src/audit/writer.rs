@@ -51,7 +51,7 @@ impl Writer {
 
     /// Until nobody can ask any more, and all is written.
     pub(super) fn run(mut self, spool: &Spool) {
-        self.write_all();
+        self.write_all(spool);
         let mut batch = Batch::default();
         while spool.take(&mut batch) {
             // What is added is JSON text: it has no line ends of its own.
@@ -60,10 +60,10 @@ impl Writer {
                 self.add(lines.get(begin..end).unwrap_or_default());
                 begin = end + 1;
             }
-            self.write_all();
+            self.write_all(spool);
             self.state.written.fetch_add(batch.count as u64, Ordering::Relaxed);
             self.look_at_flags();
-            self.write_all();
+            self.write_all(spool);
             spool.written(&mut batch);
         }
     }
@@ -94,9 +94,14 @@ impl Writer {
         self.pending.push(b'\n');
     }
 
-    /// Writes what is pending, however long it takes.
-    fn write_all(&mut self) {
+    /// Writes what is pending, however long it takes; but a sink that fails is given up once the configuration has another one.
+    fn write_all(&mut self, spool: &Spool) {
         while !self.pending.is_empty() {
+            if self.state.failing.load(Ordering::Relaxed) && spool.is_closed() {
+                let lost = memchr::memchr_iter(b'\n', &self.pending).count();
+                tracing::error!(event = "audit.failed", lost, "the old audit stream took no records to its end");
+                return self.pending.clear();
+            }
             match self.sink.write(&self.pending) {
                 Ok(0) => self.failed(&io::ErrorKind::WriteZero.into()),
                 Ok(written) => {

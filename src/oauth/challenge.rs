@@ -1,5 +1,7 @@
 //! `WWW-Authenticate` values (RFC 6750 §3, RFC 9728 §5.1).
 
+use std::borrow::Cow;
+
 use http::HeaderValue;
 
 use crate::config::Resource;
@@ -22,6 +24,8 @@ pub enum ChallengeError<'a> {
 pub struct Challenges {
     resource: Resource,
     scope: String,
+    /// What no request changes, where the URL has no tenant: the metadata's place, and the challenge that is asked for most.
+    shared: Option<(String, HeaderValue)>,
 }
 
 impl Challenges {
@@ -30,19 +34,30 @@ impl Challenges {
     /// [`RouteConfig::first_scopes`]: crate::config::RouteConfig::first_scopes
     pub fn new(resource: Resource, scopes: &[Scope]) -> Self {
         let scope = scopes.iter().map(Scope::as_str).collect::<Vec<_>>().join(" ");
-        Self { resource, scope }
+        let shared = (!resource.has_tenant()).then(|| {
+            let url = resource.metadata_url(None);
+            let plain = plain(&scope, &url);
+            (url, plain)
+        });
+        Self { resource, scope, shared }
     }
 
     /// The challenge without an error: no credentials were offered (RFC 6750 §3.1: no error code then).
     pub fn plain(&self, tenant: Option<&TenantId>) -> HeaderValue {
-        bearer(&[("scope", &self.scope), ("resource_metadata", &self.resource.metadata_url(tenant))])
+        match &self.shared {
+            Some((_, plain)) => plain.clone(),
+            None => plain(&self.scope, &self.resource.metadata_url(tenant)),
+        }
     }
 
     /// The challenge that names an error.
     pub fn error(&self, error: ChallengeError<'_>, tenant: Option<&TenantId>) -> HeaderValue {
         let scope = ("scope", self.scope.as_str());
-        let url = self.resource.metadata_url(tenant);
-        let metadata = ("resource_metadata", url.as_str());
+        let url = self
+            .shared
+            .as_ref()
+            .map_or_else(|| Cow::Owned(self.resource.metadata_url(tenant)), |(url, _)| Cow::Borrowed(url.as_str()));
+        let metadata = ("resource_metadata", &*url);
         match error {
             ChallengeError::InvalidRequest => bearer(&[("error", "invalid_request"), metadata]),
             ChallengeError::InvalidToken(why) => {
@@ -58,12 +73,21 @@ impl Challenges {
     }
 }
 
+fn plain(scope: &str, metadata_url: &str) -> HeaderValue {
+    bearer(&[("scope", scope), ("resource_metadata", metadata_url)])
+}
+
 /// Every value is quoted; none holds a quote or a backslash: scopes, URLs and fixed words cannot. An empty one is left out.
 fn bearer(parameters: &[(&str, &str)]) -> HeaderValue {
-    let present = parameters.iter().filter(|(_, value)| !value.is_empty());
-    let parameters: Vec<String> = present.map(|(name, value)| format!("{name}=\"{value}\"")).collect();
-    from_ascii(format!("Bearer {}", parameters.join(", ")))
+    let mut text = String::with_capacity(ROOM);
+    for (name, value) in parameters.iter().filter(|(_, value)| !value.is_empty()) {
+        text.extend([if text.is_empty() { "Bearer " } else { ", " }, name, "=\"", value, "\""]);
+    }
+    from_ascii(text)
 }
+
+/// Longer than most challenges.
+const ROOM: usize = 256;
 
 /// The one description of a missing scope.
 pub const INSUFFICIENT_SCOPE: &str = "the access token lacks a scope that this request needs";

@@ -6,7 +6,6 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use jiff::Timestamp;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber};
 use tracing_subscriber::Layer;
@@ -32,8 +31,7 @@ impl<S: Subscriber> Layer<S> for JsonLines {
 fn write(event: &Event<'_>, now: SystemTime, line: &mut Vec<u8>) {
     let metadata = event.metadata();
     let mut object = Object::begin(line);
-    let now = Timestamp::try_from(now).unwrap_or(Timestamp::UNIX_EPOCH);
-    object.shown("timestamp", format_args!("{now:.6}"));
+    object.time("timestamp", now);
     object.text("level", metadata.level().as_str());
     event.record(&mut Fields(&mut object));
     object.text("target", metadata.target());
