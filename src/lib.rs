@@ -69,3 +69,11 @@ pub fn install_crypto() {
     _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     _ = jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER.install_default();
 }
+
+/// Begins what takes longest at a start, beside everything else: the first random bytes of a process take the cryptography
+/// library 30 ms or more, the system's trust roots 10. Who needs them before they are there waits for the rest of it only.
+pub fn warm_up() {
+    // A thread that cannot be started has no work: whoever needs its result does it.
+    std::thread::Builder::new().name("warm-random".into()).spawn(|| aws_lc_rs::rand::fill(&mut [0; 1])).ok();
+    std::thread::Builder::new().name("warm-roots".into()).spawn(trust::warm_up).ok();
+}

@@ -56,6 +56,7 @@ fn load(loaded: Result<Config, Vec<ConfigError>>) -> Result<Config, Failure> {
 
 /// Serves until a signal: the first ends gracefully, the second at once.
 fn run(file: &Path) -> Result<String, Failure> {
+    portcullis::warm_up();
     let (config, files) = Followed::load(file);
     let config = load(config)?;
     let _log = portcullis::telemetry::init(&config).map_err(|error| Failure::Other(error.to_string()))?;

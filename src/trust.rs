@@ -48,6 +48,11 @@ pub(crate) fn client_tls(extra_ca: Option<&Path>) -> Result<ClientConfig, TrustE
 /// Read once: a bundle of some hundred certificates, the same for every issuer and upstream.
 static SYSTEM_ROOTS: LazyLock<RootCertStore> = LazyLock::new(system_roots);
 
+/// Reads them now.
+pub(crate) fn warm_up() {
+    LazyLock::force(&SYSTEM_ROOTS);
+}
+
 fn system_roots() -> RootCertStore {
     let found = rustls_native_certs::load_native_certs();
     let mut roots = RootCertStore::empty();
