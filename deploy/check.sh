@@ -35,6 +35,8 @@ main() {
     check "configuration: systemd" configuration deploy/gateway.systemd.toml
     check "configuration: README" configuration <(awk '/^```/ { inside = /toml/; next } inside' README.md)
     check "links between documents" links
+    check "image: the same twice" image_twice
+    check "image: names no folder of the machine" no_folders
     if command -v promtool >/dev/null; then
         check "alerts: rules" promtool check rules deploy/prometheus/alerts.yml
         check "alerts: what fires" promtool test rules deploy/prometheus/alerts.test.yml
@@ -93,12 +95,16 @@ context() {
     local folder=$WORK/context file included
     mkdir -p "$folder"
     # shellcheck disable=SC2046 # names without blanks
-    cp -r $(sed -n 's/^COPY \([^-].*\) [^ ]*$/\1/p' deploy/Containerfile) "$folder"
+    cp -r --parents $(copied) "$folder"
     cargo metadata --manifest-path "$folder/Cargo.toml" --offline --locked --no-deps --format-version 1 >"$WORK/metadata.json"
     while IFS=: read -r file included; do
         [[ $file == */tests* ]] || [[ -e $(dirname "$file")/$included ]] || { echo "$file includes $included"; return 1; }
     done < <(grep -rho --include='*.rs' -H 'include_\(str\|bytes\)!("[^"]*")' "$folder/src" | sed 's/include_[a-z]*!("\(.*\)")/\1/')
-    ! (cd "$folder" && find . -mindepth 1 -maxdepth 1 | sed 's#^./#!#' | sort | diff - <(grep '^!' "$OLDPWD/.containerignore" | sort) | grep .)
+    diff <(copied | tr ' ' '\n' | sort) <(sed -n 's/^!//p' .containerignore | sort)
+}
+
+copied() {
+    sed -n 's/^COPY \([^-].*\) [^ ]*$/\1/p' deploy/Containerfile
 }
 
 # Without the server's image it must say what is missing.
@@ -133,6 +139,31 @@ configuration() {
     [[ -f $folder/session.key ]] || openssl rand -base64 32 >"$folder/session.key"
     sed -e "s#/etc/portcullis/tls/#$folder/#g" -e "s#/etc/portcullis/#$folder/#g" "$1" >"$folder/gateway.toml"
     CREDENTIALS_DIRECTORY=$folder "$BINARY" check --config "$folder/gateway.toml"
+}
+
+# From the same binary at another time and place.
+image_twice() {
+    cp "$BINARY" "$WORK/binary"
+    touch --date 2001-01-01 "$WORK/binary"
+    python3 deploy/oci.py "$BINARY" "$WORK/oci" amd64 >"$WORK/digest"
+    python3 deploy/oci.py "$WORK/binary" "$WORK/oci-again" amd64 | cmp - "$WORK/digest"
+    diff -r "$WORK/oci" "$WORK/oci-again"
+    # Another binary is another image.
+    echo >>"$WORK/binary"
+    [[ $(python3 deploy/oci.py "$WORK/binary" "$WORK/oci-other" amd64) != $(<"$WORK/digest") ]]
+    # Every blob is what its name says.
+    (cd "$WORK/oci/blobs/sha256" && sha256sum -- * | awk '$1 != $2 { print $2 " is not its content"; bad = 1 } END { exit bad }')
+}
+
+# Built as the image's binary is, but quickly: names of folders do not depend on optimization, and without it more of them stay.
+no_folders() {
+    local binary folder
+    binary=$(CARGO_PROFILE_IMAGE_OPT_LEVEL=0 CARGO_PROFILE_IMAGE_LTO=off CARGO_PROFILE_IMAGE_CODEGEN_UNITS=16 \
+        CARGO_PROFILE_IMAGE_STRIP=none CARGO_TARGET_DIR=$PWD/target/deploy-folders deploy/build.sh)
+    grep --quiet --text --fixed-strings /crates/ "$binary" || { echo "no crate's folder is in the binary: were they renamed?"; return 1; }
+    for folder in "$PWD" "${CARGO_HOME:-$HOME/.cargo}" "$(rustc --print sysroot)"; do
+        ! grep --text --only-matching "$folder.\{0,80\}" "$binary" | sort -u | sed -n 1,10p || return 1
+    done
 }
 
 # Every relative link of a document leads to a file.
