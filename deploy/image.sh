@@ -3,7 +3,7 @@
 #
 #   deploy/image.sh FOLDER [BINARY]     builds the binary (deploy/build.sh, some minutes) unless one is given
 #
-# FOLDER gets `oci/`, the binary and `digest`. To publish it:
+# FOLDER gets `oci/`, the binary, what it is made of (`portcullis.cdx.json`, deploy/sbom.py) and `digest`. To publish it:
 #
 #   skopeo copy oci:FOLDER/oci docker://registry.example.com/portcullis:0.1.0
 set -euo pipefail
@@ -19,4 +19,5 @@ case $TARGET in
 esac
 mkdir -p "$FOLDER"
 install -m 0755 "${BINARY:-$(deploy/build.sh "$TARGET")}" "$FOLDER/portcullis"
+deploy/sbom.py "$TARGET" >"$FOLDER/portcullis.cdx.json"
 python3 deploy/oci.py "$FOLDER/portcullis" "$FOLDER/oci" "$architecture" | tee "$FOLDER/digest"
