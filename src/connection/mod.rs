@@ -4,7 +4,7 @@ pub(crate) mod accept;
 mod activity;
 mod chunked;
 mod guard;
-mod head;
+pub(crate) mod head;
 mod http;
 mod stall;
 mod stream;

@@ -29,7 +29,7 @@ pub(crate) mod route;
 pub(crate) mod session;
 mod upload;
 mod upstream;
-mod verified;
+pub(crate) mod verified;
 pub(crate) mod witnesses;
 
 pub(crate) use verified::MAX_TOKENS;

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 const ROWS: &[&[&str]] = &[
     &["main"],
     &["cli"],
-    &["demo", "doctor"],
+    &["bench_internals", "demo", "doctor"],
     &["server"],
     &["connection", "ops", "reload"],
     &["live"],

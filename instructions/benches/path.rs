@@ -1,0 +1,262 @@
+//! How many instructions the parts of a request's path take, each by itself: `./check instructions`.
+//!
+//! The parts get the same input every time: `fixtures/` holds a token for all time, and the keys of an issuer whose private key
+//! nobody has.
+
+#![expect(missing_docs, reason = "the macros make public items")]
+
+use std::hint::black_box;
+use std::path::Path;
+
+use gungraun::prelude::*;
+use http::{HeaderMap, HeaderName, HeaderValue, Uri};
+use portcullis::bench_internals::{Remembered, judge_head};
+use portcullis::config::Config;
+use portcullis::headers::{for_client, for_upstream};
+use portcullis::keys::jwks::KeySet;
+use portcullis::mcp::reader::{Body, Reader};
+use portcullis::mcp::{Content, Message, Operation, mirror};
+use portcullis::policy::{Policy, Verdict};
+use portcullis::session::{Owner, Place, SessionKeys};
+use portcullis::token::Caller;
+use portcullis::token::bearer::bearer;
+use portcullis::token::verify::{Expectations, Unverified};
+
+const KEYS: &str = include_str!("../fixtures/jwks.json");
+const TOKEN: &str = include_str!("../fixtures/token.jwt");
+/// When the token was issued.
+const NOW: u64 = 1_800_000_000;
+
+/// What an MCP client sends along, as it came.
+fn head() -> Vec<u8> {
+    let mut head = String::from("POST /mcp HTTP/1.1\r\n");
+    for (name, value) in fields() {
+        head.push_str(&format!("{name}: {value}\r\n"));
+    }
+    head.push_str("\r\n");
+    head.into_bytes()
+}
+
+fn fields() -> Vec<(&'static str, String)> {
+    vec![
+        ("host", "mcp.example.com".into()),
+        ("user-agent", "editor/1.0 (linux; x86_64)".into()),
+        ("accept", "application/json, text/event-stream".into()),
+        ("accept-encoding", "gzip, deflate, br".into()),
+        ("authorization", format!("Bearer {TOKEN}")),
+        ("connection", "keep-alive".into()),
+        ("content-type", "application/json".into()),
+        ("content-length", call().len().to_string()),
+        ("mcp-protocol-version", "2026-07-28".into()),
+        ("mcp-method", "tools/call".into()),
+        ("mcp-name", "search".into()),
+        ("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".into()),
+        ("x-forwarded-for", "203.0.113.7".into()),
+    ]
+}
+
+fn headers() -> HeaderMap {
+    fields()
+        .into_iter()
+        .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::try_from(value).unwrap()))
+        .collect()
+}
+
+fn answer() -> HeaderMap {
+    let fields = [
+        ("content-type", "application/json"),
+        ("content-length", "512"),
+        ("connection", "keep-alive"),
+        ("date", "Fri, 15 Jan 2027 08:00:00 GMT"),
+        ("cache-control", "no-store"),
+        ("server", "notes"),
+    ];
+    fields.into_iter().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value))).collect()
+}
+
+/// About 300 bytes: a modern call of a tool.
+fn call() -> Vec<u8> {
+    let meta = r#""io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientInfo":{"name":"bench","version":"1"}"#;
+    let arguments = r#"{"query":"gateways between clients and servers","limit":10,"exact":false}"#;
+    format!(
+        r#"{{"jsonrpc":"2.0","id":42,"method":"tools/call","params":{{"name":"search","arguments":{arguments},"_meta":{{{meta}}}}}}}"#
+    )
+    .into_bytes()
+}
+
+/// 64 KiB of many small values.
+fn rows() -> Vec<u8> {
+    let row = r#"{"id":12345,"name":"a row","tags":["x","y"],"ratio":0.25,"on":true}"#;
+    let rows = vec![row; 64 * 1024 / (row.len() + 1)].join(",");
+    format!(r#"{{"jsonrpc":"2.0","id":42,"method":"tools/call","params":{{"name":"search","arguments":{{"rows":[{rows}]}}}}}}"#)
+        .into_bytes()
+}
+
+/// One route with twenty rules, of which the last that names a tool fits.
+fn config() -> Config {
+    portcullis::install_crypto();
+    let rules: String =
+        (0..18).map(|n| format!("{{ tools = [\"tool_{n}_*\"], scopes = [\"mcp:tools\"] }},\n")).collect();
+    let text = format!(
+        r#"
+[listen]
+address = "127.0.0.1:0"
+insecure_plaintext = true
+[[issuers]]
+name = "corp"
+issuer = "https://login.example.com"
+algorithms = ["RS256"]
+claims = {{ tenant = "tenant" }}
+[[routes]]
+name = "notes"
+resource = "https://mcp.example.com/mcp"
+upstream = "http://127.0.0.1:1"
+issuers = ["corp"]
+scopes = ["mcp:tools"]
+tenant = {{ allow = ["acme"] }}
+[routes.policy]
+default = "deny"
+rules = [
+{rules}{{ tools = ["search"], scopes = ["mcp:read"] }},
+{{ methods = ["*/list"] }},
+]
+"#
+    );
+    Config::parse(&text, Path::new("gateway.toml")).unwrap_or_else(|errors| panic!("{errors:#?}"))
+}
+
+fn expectations() -> Expectations {
+    let config = config();
+    Expectations::new(&config.routes[0], &config.issuers[0])
+}
+
+fn issuer() -> (Expectations, KeySet) {
+    (expectations(), KeySet::parse(KEYS.as_bytes()).unwrap().keys)
+}
+
+fn rules() -> (Policy, Caller, Operation) {
+    let config = config();
+    let policy = Policy::new(&config.routes[0]);
+    let caller = Unverified::read(TOKEN).unwrap().check(&expectations(), None, NOW).unwrap().claimed().unwrap();
+    let Content::Request(operation) = message().content else { panic!("a request") };
+    (policy, caller, operation)
+}
+
+fn message() -> Message {
+    let Body::One(message) = read(&call()) else { panic!("one message") };
+    message
+}
+
+fn head_and_message() -> (HeaderMap, Message) {
+    (headers(), message())
+}
+
+fn read(body: &[u8]) -> Body {
+    let mut reader = Reader::new(false);
+    reader.feed(body).unwrap();
+    reader.finish().unwrap()
+}
+
+fn sessions() -> (SessionKeys, Owner, String) {
+    let keys = SessionKeys::new(&[]).unwrap();
+    let owner = Owner::of(&[Some("notes"), Some("alice")]);
+    let sealed = keys.seal(&owner, Place::Header, "0b7c2a55-5a57-4d5e-9d4e-1f4e8e1d6f0a").unwrap();
+    (keys, owner, sealed)
+}
+
+#[library_benchmark(setup = head)]
+fn judges_a_head(head: Vec<u8>) -> bool {
+    black_box(judge_head(black_box(&head)))
+}
+
+#[library_benchmark(setup = headers)]
+fn finds_the_token(headers: HeaderMap) -> HeaderMap {
+    let uri = Uri::from_static("/mcp");
+    assert!(black_box(bearer(black_box(&headers), &uri)).is_ok());
+    headers
+}
+
+fn remembered() -> Remembered {
+    Remembered::new().unwrap()
+}
+
+// The fingerprint by which a token that was verified before is found. (The macro takes no doc comments.)
+#[library_benchmark(setup = remembered)]
+fn looks_for_a_known_token(remembered: Remembered) -> Remembered {
+    assert!(!black_box(remembered.knows(black_box(TOKEN))));
+    remembered
+}
+
+#[library_benchmark(setup = expectations)]
+fn checks_the_claims(expect: Expectations) -> Expectations {
+    assert!(black_box(Unverified::read(black_box(TOKEN)).unwrap().check(&expect, None, NOW)).is_ok());
+    expect
+}
+
+// What a token costs when it is seen for the first time.
+#[library_benchmark(setup = issuer)]
+fn verifies_an_rs256_token((expect, keys): (Expectations, KeySet)) -> (Expectations, KeySet) {
+    let checked = Unverified::read(black_box(TOKEN)).unwrap().check(&expect, None, NOW).unwrap();
+    let candidates = keys.candidates(checked.key_id(), checked.algorithm());
+    assert!(black_box(checked.verify(&candidates)).is_ok());
+    (expect, keys)
+}
+
+#[library_benchmark(setup = call)]
+fn reads_a_call(body: Vec<u8>) -> Body {
+    black_box(read(black_box(&body)))
+}
+
+#[library_benchmark(setup = rows)]
+fn reads_64_kib_of_values(body: Vec<u8>) -> Body {
+    black_box(read(black_box(&body)))
+}
+
+#[library_benchmark(setup = head_and_message)]
+fn holds_head_against_body((headers, message): (HeaderMap, Message)) -> (HeaderMap, Message) {
+    assert!(black_box(mirror::check(black_box(&headers), black_box(&message))).is_ok());
+    (headers, message)
+}
+
+#[library_benchmark(setup = rules)]
+fn decides_over_20_rules((policy, caller, operation): (Policy, Caller, Operation)) -> (Policy, Caller, Operation) {
+    let decision = black_box(policy.decide(black_box(&caller), black_box(&operation)));
+    assert!(matches!(decision.verdict, Verdict::Allowed) && decision.rule == Some(18));
+    (policy, caller, operation)
+}
+
+#[library_benchmark(setup = headers)]
+fn cleans_a_request(headers: HeaderMap) -> (HeaderMap, HeaderMap) {
+    (black_box(for_upstream(black_box(&headers))), headers)
+}
+
+#[library_benchmark(setup = answer)]
+fn cleans_an_answer(headers: HeaderMap) -> (HeaderMap, HeaderMap) {
+    (black_box(for_client(black_box(&headers))), headers)
+}
+
+#[library_benchmark(setup = sessions)]
+fn opens_a_session_id((keys, owner, sealed): (SessionKeys, Owner, String)) -> (SessionKeys, Owner, String) {
+    assert!(black_box(keys.open(&owner, Place::Header, black_box(&sealed))).is_ok());
+    (keys, owner, sealed)
+}
+
+library_benchmark_group!(
+    name = request,
+    benchmarks = [
+        judges_a_head,
+        finds_the_token,
+        looks_for_a_known_token,
+        checks_the_claims,
+        verifies_an_rs256_token,
+        reads_a_call,
+        reads_64_kib_of_values,
+        holds_head_against_body,
+        decides_over_20_rules,
+        cleans_a_request,
+        cleans_an_answer,
+        opens_a_session_id,
+    ]
+);
+
+main!(library_benchmark_groups = request);

@@ -1,0 +1,1 @@
+//! Nothing: the counted parts are in `benches/`.
