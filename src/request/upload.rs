@@ -1,45 +1,43 @@
 //! The request body on its way upstream: the very pieces that came, and how far the upstream has taken them.
 
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 use std::{convert::Infallible, vec};
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use super::budget::Held;
 use super::receive::Received;
 
-/// How far the upstream's connection has taken the body, for the forwarder.
-#[derive(Debug, Default)]
-pub(crate) struct UploadState {
-    left: AtomicU64,
-    done: Notify,
-}
+/// When the upstream's connection last took something of the body, for the forwarder.
+#[derive(Debug)]
+pub(crate) struct UploadState(Mutex<Instant>);
 
 impl UploadState {
-    /// Waits until the upstream has let this time pass: without taking more of the body, or after all of it.
+    /// Waits until the upstream has let this time pass: without taking more of the body, or after all of it. One timer, however
+    /// often it takes some.
     pub(crate) async fn overdue(&self, patience: Duration) {
+        let mut due = self.taken() + patience;
         loop {
-            let left = self.left.load(Ordering::Acquire);
-            if tokio::time::timeout(patience, self.sent()).await.is_ok() {
-                return tokio::time::sleep(patience).await;
-            }
-            if left == self.left.load(Ordering::Acquire) {
+            tokio::time::sleep_until(due).await;
+            let later = self.taken() + patience;
+            if later <= due {
                 return;
             }
+            due = later;
         }
     }
 
-    /// Waits until the whole body has been handed to the upstream's connection.
-    async fn sent(&self) {
-        while self.left.load(Ordering::Acquire) > 0 {
-            self.done.notified().await;
-        }
+    fn taken(&self) -> Instant {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn take(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
     }
 }
 
@@ -56,7 +54,7 @@ impl Upload {
     /// All of it is there.
     pub(crate) fn new(body: Received) -> (Self, Arc<UploadState>) {
         let (pieces, left, held) = body.into_pieces();
-        let state = Arc::new(UploadState { left: left.into(), done: Notify::new() });
+        let state = Arc::new(UploadState(Mutex::new(Instant::now())));
         (Self { pieces: pieces.into_iter(), left, state: Arc::clone(&state), _held: held }, state)
     }
 }
@@ -68,10 +66,7 @@ impl Body for Upload {
     fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         let Some(piece) = self.pieces.next() else { return Poll::Ready(None) };
         self.left -= piece.len() as u64;
-        self.state.left.store(self.left, Ordering::Release);
-        if self.left == 0 {
-            self.state.done.notify_one(); // one forwarder waits; a permit is kept when it does not wait yet
-        }
+        self.state.take();
         Poll::Ready(Some(Ok(Frame::data(piece))))
     }
 

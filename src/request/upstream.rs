@@ -17,8 +17,9 @@ use super::pool::{Lease, Pool, SendError};
 use super::reject::UpstreamFailure;
 use super::upload::{Upload, UploadState};
 
-/// Requests under way at one upstream; each holds at most one connection.
-const MAX_CONCURRENT: usize = 4096;
+/// Requests under way at one upstream, event streams among them; each holds at most one connection. Linux has some 28,000 ports for
+/// connections to one place.
+const MAX_CONCURRENT: usize = 20_000;
 
 /// The connections to one route's MCP server.
 #[derive(Debug)]
@@ -113,6 +114,7 @@ impl UpstreamClient {
         upload: &UploadState,
     ) -> Result<(Response<Incoming>, Lease), Failed> {
         let answer = tokio::select! {
+            biased; // an answer that is there is no late one
             answer = self.pool.send(target, request) => answer,
             () = upload.overdue(self.timeouts.response) => return Err((UpstreamFailure::ResponseTimeout, None)),
         };
