@@ -180,22 +180,25 @@ fn spelled_plainly(name: &str) -> Cow<'_, str> {
 
 /// A claim as a field value: visible ASCII, everything else percent-encoded as UTF-8. CR, LF and NUL cannot occur.
 pub fn visible(text: &str) -> HeaderValue {
-    if text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'%') {
-        return exactly(text);
-    }
-    from_ascii(utf8_percent_encode(text, NOT_VISIBLE).collect::<String>())
+    let mut encoded = String::with_capacity(text.len());
+    push_visible(&mut encoded, text);
+    from_ascii(encoded)
 }
 
-/// Several claims, each [`visible`], separated by single blanks.
-pub fn visible_list<'a>(items: impl Iterator<Item = &'a str>) -> HeaderValue {
-    let mut text = String::new();
-    for item in items {
-        if !text.is_empty() {
-            text.push(' ');
-        }
-        text.extend(utf8_percent_encode(item, NOT_VISIBLE));
+/// The same at the end of other text.
+pub fn push_visible(to: &mut String, text: &str) {
+    if text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'%') {
+        return to.push_str(text);
     }
-    from_ascii(text)
+    to.extend(utf8_percent_encode(text, NOT_VISIBLE));
+}
+
+/// Several claims, each [`visible`], separated by single blanks, at the end of other text.
+pub fn push_visible_list<'a>(to: &mut String, items: impl Iterator<Item = &'a str>) {
+    for (at, item) in items.enumerate() {
+        to.push_str(if at == 0 { "" } else { " " });
+        push_visible(to, item);
+    }
 }
 
 /// Text that is visible ASCII by construction; anything else becomes an empty value rather than a fault.

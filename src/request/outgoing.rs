@@ -2,16 +2,17 @@
 
 use std::fmt::Write as _;
 
+use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Request, Version, request::Parts};
 
 use crate::config::IdentityField;
 use crate::headers::{
-    X_REQUEST_ID, exactly, for_upstream, forwarded_node, from_ascii, remove_mirrors, remove_spellings, visible,
-    visible_list,
+    X_REQUEST_ID, exactly, for_upstream, forwarded_node, from_ascii, push_visible, push_visible_list, remove_mirrors,
+    remove_spellings, visible,
 };
 use crate::mcp::Era;
-use crate::names::{ClientId, Scope, TenantId};
+use crate::names::Scope;
 use crate::network::PeerAddress;
 use crate::token::Caller;
 
@@ -39,7 +40,9 @@ pub(crate) fn outgoing<B>(
     }
     permit.session().write(permit.era(), &mut headers);
     headers.insert(header::HOST, route.upstream.host());
-    for (name, value) in permit.identity().told(|caller| identity_fields(&route.config.identity, caller)) {
+    let fields = &route.config.identity;
+    let values = permit.identity().told(|caller| identity_values(fields, caller));
+    for ((name, _), value) in fields.iter().zip(values) {
         match value {
             Some(value) => headers.insert(name, value.clone()),
             None => headers.remove(name),
@@ -61,16 +64,31 @@ pub(crate) fn outgoing<B>(
     request
 }
 
-fn identity_fields(fields: &[(HeaderName, IdentityField)], caller: &Caller) -> Vec<(HeaderName, Option<HeaderValue>)> {
-    let value = |field: &IdentityField| match field {
-        IdentityField::Subject => Some(visible(caller.subject().as_str())),
-        IdentityField::Client => caller.client().map(ClientId::as_str).map(visible),
-        IdentityField::Tenant => caller.tenant().map(TenantId::as_str).map(visible),
-        IdentityField::Scopes => Some(visible_list(caller.scopes().iter().map(Scope::as_str))),
-        IdentityField::Issuer => Some(visible(caller.issuer().as_str())),
-        IdentityField::Claim(path) => caller.claim(path).map(visible),
+/// One text that all values are parts of: they are kept with every remembered token.
+fn identity_values(fields: &[(HeaderName, IdentityField)], caller: &Caller) -> Box<[Option<HeaderValue>]> {
+    let mut text = String::new();
+    let ends: Vec<Option<usize>> =
+        fields.iter().map(|(_, field)| push_identity(&mut text, field, caller).map(|()| text.len())).collect();
+    text.shrink_to_fit();
+    let (text, mut begin) = (Bytes::from(text), 0);
+    let value = |end: Option<usize>| {
+        let value = text.slice(std::mem::replace(&mut begin, end?)..end?);
+        // Visible ASCII by construction.
+        Some(HeaderValue::from_maybe_shared(value).unwrap_or(HeaderValue::from_static("")))
     };
-    fields.iter().map(|(name, field)| (name.clone(), value(field))).collect()
+    ends.into_iter().map(value).collect()
+}
+
+fn push_identity(text: &mut String, field: &IdentityField, caller: &Caller) -> Option<()> {
+    match field {
+        IdentityField::Subject => push_visible(text, caller.subject().as_str()),
+        IdentityField::Client => push_visible(text, caller.client()?.as_str()),
+        IdentityField::Tenant => push_visible(text, caller.tenant()?.as_str()),
+        IdentityField::Scopes => push_visible_list(text, caller.scopes().iter().map(Scope::as_str)),
+        IdentityField::Issuer => push_visible(text, caller.issuer().as_str()),
+        IdentityField::Claim(path) => push_visible(text, caller.claim(path)?),
+    }
+    Some(())
 }
 
 /// RFC 7239, and the older fields that most servers read. The client's own were removed before.

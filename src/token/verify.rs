@@ -3,7 +3,7 @@
 use std::ops::Deref;
 use std::sync::OnceLock;
 
-use http::{HeaderName, HeaderValue};
+use http::HeaderValue;
 use serde_json::{Map, Value};
 
 use crate::config::{Algorithm, ClaimPath, IdentityField, IssuerConfig, Resource, RouteConfig, TenantRule, TokenRules};
@@ -22,16 +22,14 @@ pub struct Identity {
     caller: Caller,
     expires_at: u64,
     key: Fingerprint,
-    /// What an upstream is told of it, as far as it was asked for.
-    told: OnceLock<Vec<(HeaderName, Option<HeaderValue>)>>,
+    /// What an upstream is told of it.
+    told: OnceLock<Box<[Option<HeaderValue>]>>,
 }
 
 impl Identity {
-    /// The header fields that tell an upstream who this is: made at the first request of its token, for a token has one route.
-    pub fn told(
-        &self,
-        make: impl FnOnce(&Caller) -> Vec<(HeaderName, Option<HeaderValue>)>,
-    ) -> &[(HeaderName, Option<HeaderValue>)] {
+    /// The values that tell an upstream who this is, in the order of the route's fields: made at the first request of its token, for
+    /// a token has one route.
+    pub fn told(&self, make: impl FnOnce(&Caller) -> Box<[Option<HeaderValue>]>) -> &[Option<HeaderValue>] {
         self.told.get_or_init(|| make(&self.caller))
     }
 
