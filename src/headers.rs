@@ -38,7 +38,7 @@ const HOP_BY_HOP: [&str; 9] = [
 ];
 
 /// What of a request ends at the gateway besides hop-by-hop fields, in any spelling; a trailing `-` means a whole namespace.
-const NOT_FORWARDED: [&str; 28] = [
+const NOT_FORWARDED: [&str; 36] = [
     // Credentials and what is judged here: never the upstream's business (MCP security: no token passthrough).
     "authorization",
     "dpop",
@@ -46,23 +46,31 @@ const NOT_FORWARDED: [&str; 28] = [
     "client-cert",
     "client-cert-chain",
     "origin",
-    // Identity and provenance: written by the gateway alone.
+    // Identity and provenance: written by the gateway alone, and what other gateways call them.
     IDENTITY_NAMESPACE,
     "x-portcullis-",
+    "remote-",
+    "x-remote-",
+    "ssl-client-",
+    "x-ssl-client-",
     "forwarded",
+    "forwarded-for",
+    "x-forwarded",
     "x-forwarded-",
     "x-real-ip",
     "x-client-ip",
     "x-cluster-client-ip",
     "true-client-ip",
     "cf-connecting-ip",
+    "fastly-client-ip",
     "x-request-id",
     "baggage",
     // Sessions: judged here, then written anew where they are the caller's.
     "mcp-session-id",
     "last-event-id",
     // Second opinions about target and method (threats H9, H13).
-    "x-original-url",
+    "x-original-",
+    "x-envoy-",
     "x-rewrite-url",
     "x-http-method",
     "x-http-method-override",
@@ -83,7 +91,7 @@ const JUDGED: [&str; 7] =
     [MCP, "mcp-protocol-version", "mcp-method", "mcp-name", "mcp-param-", "content-type", "content-encoding"];
 
 /// What of a response ends at the gateway besides hop-by-hop fields; a trailing `-` means a whole namespace.
-const NOT_RETURNED: [&str; 6] = [
+const NOT_RETURNED: [&str; 13] = [
     // Cookies never reach the upstream, so it has no use for setting them on the public origin.
     "set-cookie",
     // CORS, alternative services, request ids and limits of the public origin are the gateway's to state.
@@ -92,6 +100,14 @@ const NOT_RETURNED: [&str; 6] = [
     "x-request-id",
     "www-authenticate",
     "proxy-authentication-info",
+    // Rules for the whole public origin, which other servers share.
+    "strict-transport-security",
+    "clear-site-data",
+    "nel",
+    "report-to",
+    "accept-ch",
+    "origin-agent-cluster",
+    "service-worker-allowed",
 ];
 
 /// The fields of a client's request that may go upstream.
@@ -104,6 +120,8 @@ pub fn for_client(headers: &HeaderMap) -> HeaderMap {
     without(headers, &NOT_RETURNED)
 }
 
+/// A field by which a message was judged goes on, whatever `Connection` says of it: RFC 9110 §7.6.1 forbids nominating what is meant
+/// for all recipients, and without it the next one would read another message than the one that was judged.
 fn without(headers: &HeaderMap, unwanted: &[&str]) -> HeaderMap {
     let nominated = nominated(headers);
     let mut kept = HeaderMap::with_capacity(headers.len() + ROOM_FOR_OURS);
@@ -112,7 +130,7 @@ fn without(headers: &HeaderMap, unwanted: &[&str]) -> HeaderMap {
         let ends_here = HOP_BY_HOP.contains(&&*plain)
             || is_any(&plain, unwanted)
             || is_misspelled(name, &plain)
-            || nominated.contains(name.as_str());
+            || (nominated.contains(name.as_str()) && !is_any(name.as_str(), &JUDGED));
         if !ends_here {
             kept.append(name, value.clone());
         }
@@ -271,6 +289,18 @@ mod tests {
         let kept = for_upstream(&headers);
         assert_eq!(kept.get_all("accept").iter().collect::<Vec<_>>(), ["a", "b"]);
         assert_eq!((kept.len(), &kept["mcp-param-a_b"]), (3, &HeaderValue::from_static("kept")));
+    }
+
+    #[test]
+    fn what_was_judged_is_not_nominated_away() {
+        let headers = map(&[
+            ("connection", "Mcp-Method, content-type, x-a"),
+            ("mcp-method", "1"),
+            ("content-type", "2"),
+            ("x-a", "3"),
+        ]);
+        let judged = map(&[("mcp-method", "1"), ("content-type", "2")]);
+        assert_eq!((for_upstream(&headers), for_client(&headers)), (judged.clone(), judged));
     }
 
     #[test]
