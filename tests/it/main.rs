@@ -17,6 +17,7 @@ mod architecture;
 mod audit;
 mod audit_process;
 mod batches;
+mod beyond;
 mod bodies;
 mod challenge;
 mod claims;
@@ -31,7 +32,11 @@ mod endurance;
 mod eras;
 mod exchanges;
 mod explain;
+<<<<<<< HEAD
 mod faults;
+=======
+mod floods;
+>>>>>>> e7aa2d7 (Try attacks beyond the catalogue, and D again)
 mod forwarding;
 mod framing;
 mod headers;
@@ -61,4 +66,5 @@ mod tenants;
 mod timeouts;
 mod tls;
 mod token_form;
+mod trickles;
 mod upstream_faults;
