@@ -32,11 +32,8 @@ mod endurance;
 mod eras;
 mod exchanges;
 mod explain;
-<<<<<<< HEAD
 mod faults;
-=======
 mod floods;
->>>>>>> e7aa2d7 (Try attacks beyond the catalogue, and D again)
 mod forwarding;
 mod framing;
 mod headers;

@@ -1,8 +1,12 @@
 //! Rule 8: fail closed: no keys, no policy, no verdict means no request upstream.
 
+use std::time::Duration;
+
 use serde_json::json;
 
-use crate::support::{PATH, eventually_reply, keys, start, start_with};
+use crate::support::client::CALL;
+use crate::support::raw::post_head_with;
+use crate::support::{Mint, PATH, eventually_reply, keys, start, start_with};
 
 /// Two refreshes in a second.
 const EAGER: &str = r#"issuers = [{ name = "corp", key_max_age = "1s", key_cool_down = "100ms" }]"#;
@@ -69,4 +73,31 @@ async fn x8c_new_rules_hold_at_once_on_open_connections() {
         reply.assert_refused(403, "forbidden", "authz.tenant").await;
     }
     assert_eq!(upstream.received().len(), 2);
+}
+
+/// A body may come for an hour, a little each second. Who prepares many such calls could work on long after the token has ended.
+#[tokio::test]
+async fn x8d_token_that_ends_while_its_body_comes_lets_nothing_through() {
+    let changes = "[revocations]\nfile = \"revoked.toml\"\n[[issuers]]\nname = \"corp\"\nleeway = \"0s\"\n";
+    let (issuer, upstream, gateway) = start_with(changes).await;
+    let begin = async |token: Mint| {
+        let mut connection = gateway.connect().await;
+        connection.write(post_head_with(token, &format!("Content-Length: {}\r\n", CALL.len())) + &CALL[..9]).await;
+        connection
+    };
+    let mut expiring = begin(issuer.mint().expires_in(Duration::from_secs(2))).await;
+    let mut revoked = begin(issuer.mint().claim("sub", "mallory")).await;
+    let mut good = begin(issuer.mint()).await;
+    // Longer than the token lives, and than its second takes to end.
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let list = "[[revoked]]\nissuer = \"corp\"\nnote = \"left\"\nsubject = \"mallory\"\n";
+    std::fs::write(gateway.file("revoked.toml"), list).unwrap();
+    assert!(gateway.reload(changes).await);
+    for (connection, reason) in [(&mut expiring, "token.exp"), (&mut revoked, "token.revoked")] {
+        let reply = connection.exchange(&CALL[9..]).await;
+        assert_eq!((reply.status(), reply.challenge().error()), (401, Some("invalid_token")));
+        assert_eq!(reply.log().await.text("reason"), reason);
+    }
+    assert!(upstream.received().is_empty());
+    good.exchange(&CALL[9..]).await.assert_served();
 }
