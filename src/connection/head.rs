@@ -4,7 +4,7 @@
 //! after it, nobody can tell that a request could be read in two ways. So the bytes are judged first, and strictly.
 
 use http::uri::PathAndQuery;
-use http::{HeaderName, Method, Request, Uri};
+use http::{HeaderName, HeaderValue, Method, Request, Uri};
 
 use crate::config::resource::split_authority;
 use crate::request::reject::Fault;
@@ -49,7 +49,10 @@ pub(crate) fn judge_decoded<B>(request: &Request<B>) -> Result<(), Fault> {
     if target.len() > MAX_TARGET_BYTES {
         return Err(Fault::TargetSize);
     }
-    if !target.bytes().all(is_visible) {
+    // RFC 9113 §8.2.1: no blanks around a value; HTTP/1.1 takes them off, and so would the upstream.
+    let is_blank = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
+    let mut values = request.headers().values().map(HeaderValue::as_bytes);
+    if !target.bytes().all(is_visible) || values.any(|value| is_blank(value.first()) || is_blank(value.last())) {
         return Err(Fault::Syntax);
     }
     if request.headers().len() > MAX_FIELDS { Err(Fault::HeadSize) } else { Ok(()) }

@@ -68,6 +68,10 @@ async fn h2_21_illegal_values_are_malformed() {
         &[("x-a", "a\0b")],
         &[("x-a", "\r")],
         &[("x-a", "a\u{1}b")],
+        &[("x-a", " a")],
+        &[("x-a", "a ")],
+        &[("x-a", "\ta")],
+        &[("x-a", " ")],
     ])
     .await;
 }
