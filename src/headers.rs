@@ -10,6 +10,42 @@ use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
+/// Names of fields, spelled plainly; a trailing `-` means a whole namespace.
+struct Names {
+    list: &'static [&'static str],
+    /// For each first letter, the lengths that names may have: hardly any other field is compared with each name.
+    lengths: [u64; 128],
+}
+
+/// Longer names count as this long.
+const LONGEST: usize = 63;
+
+impl Names {
+    const fn of(list: &'static [&'static str]) -> Self {
+        let (mut lengths, mut rest) = ([0; 128], list);
+        while let [name, others @ ..] = rest {
+            let (letters, mut length) = (name.as_bytes(), name.len());
+            if let ([first, ..], [.., last]) = (letters, letters)
+                && let Some((_, [of_first, ..])) = lengths.split_at_mut_checked(*first as usize)
+            {
+                let end = if *last == b'-' { LONGEST } else { length };
+                while length <= end {
+                    *of_first |= 1 << length;
+                    length += 1;
+                }
+            }
+            rest = others;
+        }
+        Self { list, lengths }
+    }
+
+    fn hold(&self, name: &str) -> bool {
+        let lengths = name.bytes().next().and_then(|first| self.lengths.get(usize::from(first)));
+        lengths.is_some_and(|lengths| lengths >> name.len().min(LONGEST) & 1 == 1)
+            && self.list.iter().any(|known| is(name, known))
+    }
+}
+
 /// The namespace of identity fields; every spelling of it from a client ends at the gateway.
 pub const IDENTITY_NAMESPACE: &str = "x-auth-";
 
@@ -25,7 +61,7 @@ pub const PSEUDONYM: &str = "portcullis";
 const NOT_VISIBLE: &AsciiSet = &CONTROLS.add(b' ').add(b'%');
 
 /// RFC 9110 §7.6.1, and the older names of the same kind: for one connection only.
-const HOP_BY_HOP: [&str; 9] = [
+static HOP_BY_HOP: Names = Names::of(&[
     "connection",
     "proxy-connection",
     "keep-alive",
@@ -35,10 +71,10 @@ const HOP_BY_HOP: [&str; 9] = [
     "upgrade",
     "proxy-authorization",
     "proxy-authenticate",
-];
+]);
 
 /// What of a request ends at the gateway besides hop-by-hop fields, in any spelling; a trailing `-` means a whole namespace.
-const NOT_FORWARDED: [&str; 28] = [
+static NOT_FORWARDED: Names = Names::of(&[
     // Credentials and what is judged here: never the upstream's business (MCP security: no token passthrough).
     "authorization",
     "dpop",
@@ -46,23 +82,31 @@ const NOT_FORWARDED: [&str; 28] = [
     "client-cert",
     "client-cert-chain",
     "origin",
-    // Identity and provenance: written by the gateway alone.
+    // Identity and provenance: written by the gateway alone, and what other gateways call them.
     IDENTITY_NAMESPACE,
     "x-portcullis-",
+    "remote-",
+    "x-remote-",
+    "ssl-client-",
+    "x-ssl-client-",
     "forwarded",
+    "forwarded-for",
+    "x-forwarded",
     "x-forwarded-",
     "x-real-ip",
     "x-client-ip",
     "x-cluster-client-ip",
     "true-client-ip",
     "cf-connecting-ip",
+    "fastly-client-ip",
     "x-request-id",
     "baggage",
     // Sessions: judged here, then written anew where they are the caller's.
     "mcp-session-id",
     "last-event-id",
     // Second opinions about target and method (threats H9, H13).
-    "x-original-url",
+    "x-original-",
+    "x-envoy-",
     "x-rewrite-url",
     "x-http-method",
     "x-http-method-override",
@@ -72,18 +116,25 @@ const NOT_FORWARDED: [&str; 28] = [
     "host",
     "content-length",
     "expect",
-];
+]);
 
 /// Where MCP's own fields begin.
 const MCP: &str = "mcp-";
 /// The fields that repeat a body of the modern era; a trailing `-` means a whole namespace.
-const MIRRORS: [&str; 3] = ["mcp-method", "mcp-name", "mcp-param-"];
+static MIRRORS: Names = Names::of(&["mcp-method", "mcp-name", "mcp-param-"]);
 /// What the fields are called by which requests were judged; the rest of a parameter's name is the tool's own.
-const JUDGED: [&str; 7] =
-    [MCP, "mcp-protocol-version", "mcp-method", "mcp-name", "mcp-param-", "content-type", "content-encoding"];
+static JUDGED: Names = Names::of(&[
+    MCP,
+    "mcp-protocol-version",
+    "mcp-method",
+    "mcp-name",
+    "mcp-param-",
+    "content-type",
+    "content-encoding",
+]);
 
 /// What of a response ends at the gateway besides hop-by-hop fields; a trailing `-` means a whole namespace.
-const NOT_RETURNED: [&str; 6] = [
+static NOT_RETURNED: Names = Names::of(&[
     // Cookies never reach the upstream, so it has no use for setting them on the public origin.
     "set-cookie",
     // CORS, alternative services, request ids and limits of the public origin are the gateway's to state.
@@ -92,7 +143,15 @@ const NOT_RETURNED: [&str; 6] = [
     "x-request-id",
     "www-authenticate",
     "proxy-authentication-info",
-];
+    // Rules for the whole public origin, which other servers share.
+    "strict-transport-security",
+    "clear-site-data",
+    "nel",
+    "report-to",
+    "accept-ch",
+    "origin-agent-cluster",
+    "service-worker-allowed",
+]);
 
 /// The fields of a client's request that may go upstream.
 pub fn for_upstream(headers: &HeaderMap) -> HeaderMap {
@@ -104,15 +163,17 @@ pub fn for_client(headers: &HeaderMap) -> HeaderMap {
     without(headers, &NOT_RETURNED)
 }
 
-fn without(headers: &HeaderMap, unwanted: &[&str]) -> HeaderMap {
+/// A field by which a message was judged goes on, whatever `Connection` says of it: RFC 9110 §7.6.1 forbids nominating what is meant
+/// for all recipients, and without it the next one would read another message than the one that was judged.
+fn without(headers: &HeaderMap, unwanted: &Names) -> HeaderMap {
     let nominated = nominated(headers);
     let mut kept = HeaderMap::with_capacity(headers.len() + ROOM_FOR_OURS);
     for (name, value) in headers {
         let plain = spelled_plainly(name.as_str());
-        let ends_here = HOP_BY_HOP.contains(&&*plain)
-            || is_any(&plain, unwanted)
+        let ends_here = HOP_BY_HOP.hold(&plain)
+            || unwanted.hold(&plain)
             || is_misspelled(name.as_str(), &plain)
-            || nominated.contains(name.as_str());
+            || (nominated.contains(name.as_str()) && !JUDGED.hold(name.as_str()));
         if !ends_here {
             kept.append(name, value.clone());
         }
@@ -151,17 +212,12 @@ pub fn remove_mirrors(headers: &mut HeaderMap) {
 
 /// Whatever the spelling, the first letters are the same.
 fn is_mirror(name: &str) -> bool {
-    name.starts_with("mcp") && is_any(&spelled_plainly(name), &MIRRORS)
+    name.starts_with("mcp") && MIRRORS.hold(&spelled_plainly(name))
 }
 
 /// True when a server could take the field for one that was judged only in its proper spelling.
 fn is_misspelled(name: &str, plain: &str) -> bool {
-    name != plain && JUDGED.iter().any(|known| is(plain, known) && !is(name, known))
-}
-
-/// `name` is spelled plainly.
-fn is_any(name: &str, unwanted: &[&str]) -> bool {
-    unwanted.contains(&name) || unwanted.iter().any(|unwanted| unwanted.ends_with('-') && name.starts_with(unwanted))
+    name != plain && JUDGED.list.iter().any(|known| is(plain, known) && !is(name, known))
 }
 
 /// A trailing `-` means a whole namespace.
@@ -276,6 +332,18 @@ mod tests {
     }
 
     #[test]
+    fn what_was_judged_is_not_nominated_away() {
+        let headers = map(&[
+            ("connection", "Mcp-Method, content-type, x-a"),
+            ("mcp-method", "1"),
+            ("content-type", "2"),
+            ("x-a", "3"),
+        ]);
+        let judged = map(&[("mcp-method", "1"), ("content-type", "2")]);
+        assert_eq!((for_upstream(&headers), for_client(&headers)), (judged.clone(), judged));
+    }
+
+    #[test]
     fn a_field_is_removed_in_every_spelling_and_nothing_else() {
         let mut headers = map(&[("x-api-key", "1"), ("x_api_key", "2"), ("X.Api-Key", "3"), ("x-api-key-id", "4")]);
         remove_spellings(&mut headers, &HeaderName::from_static("x-api-key"));
@@ -336,14 +404,14 @@ mod tests {
         #[test]
         fn no_hop_by_hop_or_identity_field_survives(names in proptest::collection::vec("[a-zA-Z._-]{1,20}", 0..12), nominated in 0usize..12) {
             let mut headers = HeaderMap::new();
-            for name in names.iter().map(String::as_str).chain(HOP_BY_HOP).chain(["x-auth-tenant", "X_AUTH_TENANT"]) {
+            for name in names.iter().map(String::as_str).chain(HOP_BY_HOP.list.iter().copied()).chain(["x-auth-tenant", "X_AUTH_TENANT"]) {
                 headers.append(HeaderName::from_bytes(name.as_bytes()).unwrap(), HeaderValue::from_static("v"));
             }
             let nominated = names.get(nominated).cloned().unwrap_or_default();
             headers.append(header::CONNECTION, HeaderValue::from_str(&nominated).unwrap());
             let kept = for_upstream(&headers);
             for name in kept.keys() {
-                prop_assert!(!HOP_BY_HOP.contains(&name.as_str()));
+                prop_assert!(!HOP_BY_HOP.list.contains(&name.as_str()));
                 prop_assert!(!spelled_plainly(name.as_str()).starts_with(IDENTITY_NAMESPACE));
                 prop_assert!(!name.as_str().eq_ignore_ascii_case(&nominated));
             }

@@ -118,17 +118,20 @@ impl Authority {
 }
 
 /// Host (brackets kept for IPv6) and port of an authority, or `None` when it is not one (RFC 3986 §3.2, without user information).
+/// A port has one spelling: none begins with a zero.
 pub fn split_authority(text: &str) -> Option<(&str, Option<u16>)> {
     let end_of_host = if text.starts_with('[') { text.find(']')? + 1 } else { text.find(':').unwrap_or(text.len()) };
     let (host, rest) = text.split_at_checked(end_of_host)?;
     let port = match rest.strip_prefix(':') {
-        Some(digits) if digits.bytes().all(|b| b.is_ascii_digit()) && (1..=5).contains(&digits.len()) => {
-            Some(digits.parse().ok()?)
-        }
+        Some(digits) if is_port(digits) => Some(digits.parse().ok()?),
         None if rest.is_empty() => None,
         _ => return None,
     };
     is_host(host).then_some((host, port))
+}
+
+fn is_port(digits: &str) -> bool {
+    digits.bytes().all(|b| b.is_ascii_digit()) && (1..=5).contains(&digits.len()) && !digits.starts_with('0')
 }
 
 fn is_host(host: &str) -> bool {

@@ -3,7 +3,8 @@
 //! hyper drops `Content-Length` beside `Transfer-Encoding`, takes `gzip, chunked` as chunked, and does not look at `Host`:
 //! after it, nobody can tell that a request could be read in two ways. So the bytes are judged first, and strictly.
 
-use http::{HeaderName, Method, Request, Uri};
+use http::uri::PathAndQuery;
+use http::{HeaderName, HeaderValue, Method, Request, Uri};
 
 use crate::config::resource::split_authority;
 use crate::request::reject::Fault;
@@ -42,11 +43,17 @@ pub(crate) fn judge(head: &[u8]) -> Result<Framing, Fault> {
 }
 
 /// The bounds of [`judge`] for a head that came decoded (HTTP/2): there framing has one reading, but fields and target have no limit of
-/// their own.
+/// their own, and the library takes a target that no request line can hold.
 pub(crate) fn judge_decoded<B>(request: &Request<B>) -> Result<(), Fault> {
-    let target = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
-    if target > MAX_TARGET_BYTES {
+    let target = request.uri().path_and_query().map_or("", PathAndQuery::as_str);
+    if target.len() > MAX_TARGET_BYTES {
         return Err(Fault::TargetSize);
+    }
+    // RFC 9113 §8.2.1: no blanks around a value; HTTP/1.1 takes them off, and so would the upstream.
+    let is_blank = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
+    let mut values = request.headers().values().map(HeaderValue::as_bytes);
+    if !target.bytes().all(is_visible) || values.any(|value| is_blank(value.first()) || is_blank(value.last())) {
+        return Err(Fault::Syntax);
     }
     if request.headers().len() > MAX_FIELDS { Err(Fault::HeadSize) } else { Ok(()) }
 }
@@ -82,7 +89,7 @@ fn judge_request_line(line: &[u8]) -> Result<bool, Fault> {
         return Err(Fault::Syntax);
     };
     // RFC 9112 §3.2: no target has a fragment; the library would drop one silently.
-    let clean = target.iter().all(|b| (0x21..=0x7e).contains(b) && *b != b'#');
+    let clean = target.iter().all(|&b| is_visible(b) && b != b'#');
     if Method::from_bytes(method).is_err() || !clean || Uri::try_from(target).is_err() {
         return Err(Fault::Syntax);
     }
@@ -92,6 +99,10 @@ fn judge_request_line(line: &[u8]) -> Result<bool, Fault> {
         version if version.starts_with(b"HTTP/") => Err(Fault::Version),
         _ => Err(Fault::Syntax),
     }
+}
+
+fn is_visible(byte: u8) -> bool {
+    (0x21..=0x7e).contains(&byte)
 }
 
 /// The fields that decide about framing and host.
@@ -237,7 +248,7 @@ mod tests {
     #[test]
     fn f9_f10_host_and_version() {
         assert_eq!(judge(b"GET / HTTP/1.1\r\n\r\n"), Err(Fault::Host));
-        for host in ["h\r\nHost: h", "", "h/x", "u@h", "h:port", "h h", "h,h"] {
+        for host in ["h\r\nHost: h", "", "h/x", "u@h", "h:port", "h:", "h:080", "h h", "h,h"] {
             assert_eq!(
                 judge(format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n").as_bytes()),
                 Err(Fault::Host),
@@ -258,6 +269,8 @@ mod tests {
         assert_eq!(judge_decoded(&request(1, MAX_FIELDS)), Ok(()));
         assert_eq!(judge_decoded(&request(1, MAX_FIELDS + 1)), Err(Fault::HeadSize));
         assert_eq!(judge_decoded(&request(MAX_TARGET_BYTES, 1)), Err(Fault::TargetSize));
+        let beyond_ascii = Request::get("https://h/mcp?q=\u{e9}").body(()).unwrap();
+        assert_eq!(judge_decoded(&beyond_ascii), Err(Fault::Syntax));
     }
 
     #[test]

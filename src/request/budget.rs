@@ -62,9 +62,10 @@ impl Budgets {
         self.bytes.saturating_sub(self.whole.available_permits())
     }
 
-    /// This caller's. The hash is keyed, so that nobody can choose whose share to spend.
+    /// This caller's, whatever the client: where clients register themselves, anybody has as many as he likes. The hash is keyed, so
+    /// that nobody can choose whose share to spend.
     pub(crate) fn of(&self, caller: &Caller) -> Budget {
-        let caller = self.hasher.hash_one((caller.issuer(), caller.kind(), caller.subject(), caller.client()));
+        let caller = self.hasher.hash_one((caller.issuer(), caller.kind(), caller.subject()));
         let at = usize::try_from(caller % SHARES as u64).unwrap_or(0);
         Budget { whole: Arc::clone(&self.whole), share: Arc::clone(self.shares.get(at).unwrap_or(&self.whole)) }
     }

@@ -183,6 +183,7 @@ impl Handler {
         let budget = self.budgets.of(admission.identity());
         let reading = Reading { limits: &self.limits, budget: &budget, batches: route.config.batches };
         let asked = inspect::inspect(parts, body, reading, &mut context.id).await?;
+        self.still_stands(admission.identity())?;
         audit.asked(asked.era(), asked.bytes());
         let telling = (&mut context.id, &mut context.rates, &mut *audit);
         let permit = authorize::authorize(admission, session, asked, &route, telling)?;
@@ -204,7 +205,19 @@ impl Handler {
         let tenant = context.tenant.as_ref();
         let identity = self.authenticator.authenticate(index, tenant, client, &parts.headers, &parts.uri).await?;
         // After the cache of verified tokens, so that a new list is in force at once.
-        if self.revocations.revokes(&identity) { Err(TokenError::Revoked.into()) } else { Ok(identity) }
+        self.check_revoked(&identity)?;
+        Ok(identity)
+    }
+
+    /// Within the bounds of a slow body there is an hour between its first byte and its last: nobody works on with a token that has
+    /// ended since.
+    fn still_stands(&self, identity: &Identity) -> Result<(), TokenError> {
+        authenticate::check_time(identity)?;
+        self.check_revoked(identity)
+    }
+
+    fn check_revoked(&self, identity: &Identity) -> Result<(), TokenError> {
+        if self.revocations.revokes(identity) { Err(TokenError::Revoked) } else { Ok(()) }
     }
 
     /// Reads what is left of a refused body, within bounds, beside the answer: closing on unread bytes could destroy the answer

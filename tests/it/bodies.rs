@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::support::client::{CALL, Connection};
-use crate::support::raw::post_head;
+use crate::support::raw::{post_head, post_head_with};
 use crate::support::{Gateway, Issuer, PATH, Reply, start, start_with};
 
 /// Posts a body with a good token.
@@ -302,6 +302,36 @@ async fn d23_what_one_caller_holds_leaves_room_for_others() {
     let mut served = 0;
     for client in others {
         served += u32::from(client.body(whole.as_str()).post(PATH).await.status() == 200);
+    }
+    assert!(served >= 2, "{served}");
+}
+
+/// Where clients register themselves, one person comes through as many as are wanted.
+#[tokio::test]
+async fn d23_what_one_person_holds_through_many_clients_leaves_room_for_others() {
+    let limits = r#"listen.limits = { body_bytes = "1MiB", buffered_bytes = "4MiB", body_timeout = "20s" }"#;
+    let (issuer, _upstream, gateway) = start_with(limits).await;
+    let most = " ".repeat(1000 << 10);
+    let mut stalled = Vec::new();
+    for number in 0..12 {
+        let token = issuer.mint().claim("client_id", format!("client-{number}"));
+        let head = post_head_with(token, &format!("Content-Length: {}\r\n", 1 << 20));
+        let mut connection = gateway.connect().await;
+        connection.write(format!("{head}{most}")).await;
+        stalled.push(connection);
+    }
+    // The share is spent, and stays so while the bodies stall.
+    let small = issuer.mint().claim("client_id", "another");
+    crate::support::eventually_reply("the person's share is spent", async || {
+        let reply = gateway.client().bearer(small.clone()).body(half_of_it()).post(PATH).await;
+        (reply.status() == 503).then_some(reply)
+    })
+    .await;
+    // 1024 shares: at most one of these callers could have the same by chance.
+    let mut served = 0;
+    for name in ["bob", "carol", "dave"] {
+        let client = gateway.client().bearer(issuer.mint().claim("sub", name));
+        served += u32::from(client.body(half_of_it()).post(PATH).await.status() == 200);
     }
     assert!(served >= 2, "{served}");
 }

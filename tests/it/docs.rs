@@ -137,17 +137,20 @@ fn every_finding_of_the_doctor_is_explained_and_no_other() {
     assert!(explained.is_empty(), "docs/doctor.md explains {:?}, which no code says", explained.keys());
 }
 
-/// The cases that a test's name begins with: `o1_o2_a_bad_file`, `h2_21_illegal_names`.
+/// The cases that a test's name begins with: `o1_o2_a_bad_file`, `h2_21_illegal_names`, `x3b_other_spellings`.
 fn cases(name: &str) -> Vec<String> {
     let (mut found, mut rest) = (Vec::new(), name);
     while let Some((first, tail)) = rest.split_once('_') {
         let is_number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
         let of_http2 = tail.split_once('_').filter(|(number, _)| first == "h2" && is_number(number));
         let letter = first.strip_prefix(|c: char| c.is_ascii_lowercase()).is_some_and(is_number);
-        (found, rest) = match (of_http2, letter) {
-            (Some((number, tail)), _) => ([found, vec![number.to_owned()]].concat(), tail),
-            (None, true) => ([found, vec![first.to_uppercase()]].concat(), tail),
-            (None, false) => break,
+        let beyond =
+            first.strip_prefix('x').and_then(|rest| rest.strip_suffix(['a', 'b', 'c', 'd'])).filter(|n| is_number(n));
+        (found, rest) = match (of_http2, letter, beyond) {
+            (Some((number, tail)), ..) => ([found, vec![number.to_owned()]].concat(), tail),
+            (None, true, _) => ([found, vec![first.to_uppercase()]].concat(), tail),
+            (None, false, Some(_)) => ([found, vec![first.replacen('x', "X", 1)]].concat(), tail),
+            (None, false, None) => break,
         };
     }
     found

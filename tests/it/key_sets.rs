@@ -224,3 +224,23 @@ async fn k23_cache_headers_cannot_stretch_the_refresh() {
     let _gateway = Gateway::start_with(&issuer, &upstream, changes).await;
     issuer.fetched_more_than(issuer.fetches()).await;
 }
+
+#[tokio::test]
+async fn d19_floods_of_unknown_keys_and_issuers_cause_no_more_than_one_fetch() {
+    let (issuer, upstream, gateway) = start().await;
+    let elsewhere = Issuer::start().await;
+    let before = issuer.fetches();
+    for number in 0..60 {
+        let client = if number % 2 == 0 { gateway.client() } else { gateway.client().http2() };
+        let unknown = issuer.mint().header("kid", format!("{}/{number}", elsewhere.url()));
+        client.clone().bearer(unknown).post(PATH).await.assert_refused(401, "invalid_token", "token.kid").await;
+        let foreign = issuer.mint().claim("iss", format!("{}/{number}", elsewhere.url()));
+        client.clone().bearer(foreign).post(PATH).await.assert_refused(401, "invalid_token", "token.iss").await;
+        let own = elsewhere.mint();
+        client.clone().bearer(own).post(PATH).await.assert_refused(401, "invalid_token", "token.iss").await;
+        client.bearer(issuer.mint()).post(PATH).await.assert_served();
+    }
+    assert!(issuer.fetches() <= before + 1, "{} fetches", issuer.fetches() - before);
+    assert_eq!(elsewhere.targets(), [""; 0]);
+    assert_eq!(upstream.received().len(), 60);
+}

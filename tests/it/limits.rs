@@ -331,3 +331,48 @@ async fn d6_connections_over_the_limit_are_refused_and_old_ones_work() {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
+
+/// A handshake from this address of our own; whether it came to its end.
+async fn shakes_hands_from(
+    gateway: &Gateway,
+    address: &str,
+) -> Option<tokio_rustls::client::TlsStream<tokio::net::TcpStream>> {
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind(format!("{address}:0").parse().unwrap()).unwrap();
+    let stream = socket.connect(gateway.address()).await.unwrap();
+    let config = std::sync::Arc::new(crate::support::client::Handshake::default().config());
+    let name = "mcp.example.com".try_into().unwrap();
+    crate::support::within("a handshake", tokio_rustls::TlsConnector::from(config).connect(name, stream)).await.ok()
+}
+
+#[tokio::test]
+async fn d6_connections_are_counted_for_each_address_and_in_all() {
+    let changes = "listen.limits = { connections = 3, connections_per_address = 2 }";
+    let (_issuer, _upstream, gateway) = start_with(changes).await;
+    let (one, other, third) = ("127.0.0.11", "127.0.0.12", "127.0.0.13");
+    let mut open = Vec::new();
+    for _ in 0..2 {
+        open.push(shakes_hands_from(&gateway, one).await.unwrap());
+    }
+    assert!(shakes_hands_from(&gateway, one).await.is_none(), "two of one address");
+    open.push(shakes_hands_from(&gateway, other).await.unwrap());
+    assert!(shakes_hands_from(&gateway, third).await.is_none(), "three in all");
+    for address in [one, third] {
+        let of_address = |line: &crate::support::log::Line| line.text("peer").starts_with(address);
+        let line = crate::support::log::first("a refused connection", of_address).await;
+        assert_eq!((line.text("event"), line.text("reason")), ("refused".to_owned(), "conn.limit".to_owned()));
+    }
+    for path in ["/healthz", "/readyz", "/metrics"] {
+        assert_eq!(gateway.admin().get(path).await.status(), 200, "{path}");
+    }
+    let refused = gateway.metric("portcullis_connections_refused_total", &[("reason", "conn.limit")]).await;
+    assert!(refused >= Some(2.0), "{refused:?}");
+    // Those that were there are served.
+    for mut stream in open {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        stream.write_all(b"GET /x HTTP/1.1\r\nHost: mcp.example.com\r\n\r\n").await.unwrap();
+        let mut answer = [0; 12];
+        crate::support::within("an answer", stream.read_exact(&mut answer)).await.unwrap();
+        assert_eq!(&answer, b"HTTP/1.1 404");
+    }
+}

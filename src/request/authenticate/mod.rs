@@ -146,6 +146,11 @@ impl Authenticator {
     }
 }
 
+/// An error when the identity's time is over. A body takes its time to come: what was good at its first byte may be over at its last.
+pub(crate) fn check_time(identity: &Identity) -> Result<(), TokenError> {
+    if seconds_since_1970() < identity.expires_at() { Ok(()) } else { Err(TokenError::Expired) }
+}
+
 /// Verifies a token; once more if its key was missing or did not fit and newer keys could be had.
 async fn verify(gate: &Gate, presented: &Presented<'_>) -> Result<Verified, Rejection> {
     let (checked, store) = check(gate, presented)?;

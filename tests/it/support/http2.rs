@@ -6,13 +6,15 @@ use tokio_rustls::client::TlsStream;
 
 use super::{Client, within};
 
-const DATA: u8 = 0x0;
-const HEADERS: u8 = 0x1;
+pub(crate) const DATA: u8 = 0x0;
+pub(crate) const HEADERS: u8 = 0x1;
+pub(crate) const PRIORITY: u8 = 0x2;
 const RST_STREAM: u8 = 0x3;
-const SETTINGS: u8 = 0x4;
-const PING: u8 = 0x6;
+pub(crate) const SETTINGS: u8 = 0x4;
+pub(crate) const PING: u8 = 0x6;
 const GOAWAY: u8 = 0x7;
-const CONTINUATION: u8 = 0x9;
+pub(crate) const WINDOW_UPDATE: u8 = 0x8;
+pub(crate) const CONTINUATION: u8 = 0x9;
 
 const END_STREAM: u8 = 0x1;
 const END_HEADERS: u8 = 0x4;
@@ -83,13 +85,31 @@ impl RawHttp2 {
         stream
     }
 
-    /// Sends a head that its frames never finish.
-    pub(crate) async fn endless_head(&mut self, fields: &[(&str, &str)], frames: usize) {
+    /// Begins a head that more frames must finish; the stream's number.
+    pub(crate) async fn half_head(&mut self, fields: &[(&str, &str)]) -> u32 {
         let stream = self.next_stream;
+        self.next_stream += 2;
         self.frame(HEADERS, 0, stream, &block(fields)).await;
-        for _ in 0..frames {
-            self.frame(CONTINUATION, 0, stream, &block(&[("x-filler", &"x".repeat(8000))])).await;
+        stream
+    }
+
+    /// More of such a head, not its end.
+    pub(crate) async fn more_head(&mut self, stream: u32, fields: &[(&str, &str)]) {
+        self.frame(CONTINUATION, 0, stream, &block(fields)).await;
+    }
+
+    /// Sends a head with one field that stands in it so often, all but once as a reference of one byte (RFC 7541 §6.1, §6.2.1).
+    pub(crate) async fn repeated_field(&mut self, fields: &[(&str, &str)], name: &str, value: &str, times: usize) {
+        let stream = self.next_stream;
+        self.next_stream += 2;
+        let mut block = block(fields);
+        block.push(0x40);
+        for text in [name, value] {
+            integer(&mut block, text.len());
+            block.extend(text.bytes());
         }
+        block.extend(std::iter::repeat_n(0x80 | 0x3e, times - 1));
+        self.frame(HEADERS, END_HEADERS | END_STREAM, stream, &block).await;
     }
 
     /// Sends body bytes.
@@ -102,15 +122,27 @@ impl RawHttp2 {
         self.frame(RST_STREAM, 0, stream, &8u32.to_be_bytes()).await;
     }
 
-    /// Sends a PING.
-    pub(crate) async fn ping(&mut self) {
-        self.frame(PING, 0, 0, &[0; 8]).await;
-    }
-
     /// One request without a body, and how it ended.
     pub(crate) async fn request(&mut self, fields: &[(&str, &str)]) -> Outcome {
         let stream = self.head(fields, true).await;
         self.outcome(stream).await
+    }
+
+    /// Waits until a stream that was answered has ended with all its data.
+    pub(crate) async fn ended(&mut self, stream: u32) {
+        let reading = async {
+            let mut head = [0; 9];
+            loop {
+                self.stream.read_exact(&mut head).await.unwrap();
+                let mut payload = vec![0; u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize];
+                self.stream.read_exact(&mut payload).await.unwrap();
+                let number = u32::from_be_bytes([head[5], head[6], head[7], head[8]]);
+                if number == stream && matches!(head[3], DATA | HEADERS) && head[4] & END_STREAM != 0 {
+                    return;
+                }
+            }
+        };
+        within("the end of a stream", reading).await;
     }
 
     /// Waits for the end of a stream: a head, a reset, or the end of the connection.
