@@ -147,6 +147,8 @@ pub const NAMINGS: [Naming; 11] = [
 pub const COMPLETE: &str = "completion/complete";
 /// SEP-2640: what is in a folder of resources.
 pub const DIRECTORY_READ: &str = "resources/directory/read";
+/// The methods that ask for a task and what it has brought begin so.
+pub const TASKS: &str = "tasks/";
 /// The modern stream of notifications (MCP 2026-07-28).
 pub const LISTEN: &str = "subscriptions/listen";
 

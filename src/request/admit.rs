@@ -20,7 +20,7 @@ use super::reject::{Rejection, whole_seconds};
 
 /// Identities that one limit remembers; idle ones are dropped first.
 const MAX_KEYS: usize = 100_000;
-/// Requests and streams that one client's subject may have open where the route does not say.
+/// Requests and streams that one subject may have open, through whatever clients, where the route does not say.
 const DEFAULT_STREAMS: NonZeroU32 = NonZeroU32::new(1000).unwrap();
 /// When a caller at its limit of open streams may try again: nobody knows when one of them ends.
 const STREAM_RETRY: Duration = Duration::from_secs(1);
@@ -145,7 +145,7 @@ impl RouteLimits {
             }
         }
         if compiled.streams.is_empty() {
-            compiled.streams.push(Streams::like(&[LimitKey::Client, LimitKey::Subject], DEFAULT_STREAMS, before));
+            compiled.streams.push(Streams::like(&[LimitKey::Subject], DEFAULT_STREAMS, before));
         }
         compiled.policy = (!policies.is_empty()).then(|| crate::headers::from_ascii(policies.join(", ")));
         compiled

@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use crate::mcp::list::ListKind;
-use crate::mcp::message::LISTEN;
+use crate::mcp::message::{LISTEN, TASKS};
 use crate::mcp::{Content, Era, Message, Operation, RequestId, TargetKind};
 use crate::metrics::Decision as Counted;
 use crate::policy::{Policy, Verdict};
@@ -129,8 +129,12 @@ impl Permit {
         if messages.is_empty() || in_session {
             return policy.can_hide_anything();
         }
-        let methods = messages.iter().filter_map(Message::operation).map(|operation| &*operation.method);
-        methods.filter_map(ListKind::of_method).any(|kind| policy.can_hide(kind))
+        let may_bring = |method: &str| match ListKind::of_method(method) {
+            Some(kind) => policy.can_hide(kind),
+            // What a task has brought is the answer to another request.
+            None => method.starts_with(TASKS) && policy.can_hide_anything(),
+        };
+        messages.iter().filter_map(Message::operation).any(|operation| may_bring(&operation.method))
     }
 
     /// The id of a `subscriptions/listen` request: its stream ends with an answer to it.

@@ -81,6 +81,19 @@ async fn m22_hidden_tools_are_absent_in_json_on_every_page_and_all_else_stays() 
 }
 
 #[tokio::test]
+async fn m22_hidden_tools_are_absent_in_what_a_task_brings() {
+    let (issuer, upstream, gateway) = start_hiding().await;
+    upstream.answers_with(200, &[JSON], &tools(&["delete_all", "add"]));
+    for method in ["tasks/result", "tasks/get"] {
+        let body = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": {"taskId": "1"}}).to_string();
+        for client in limited(&gateway, &issuer) {
+            let reply = client.body(body.as_str()).post(PATH).await;
+            assert_eq!((reply.status(), reply.text().as_str()), (200, tools(&["add"]).as_str()), "{method}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn m22_hidden_tools_are_absent_in_events_and_all_else_stays() {
     let (issuer, mut upstream, gateway) = start_hiding().await;
     upstream.streams_with("content-type: text/event-stream\r\nx-other: stays\r\n");
