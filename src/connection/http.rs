@@ -86,14 +86,17 @@ impl Connections {
                 Ok::<_, Infallible>(response.map(|body| Busy::new(body, under_way)))
             }
         });
-        let connection = http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(None) // the guard has a stricter one
-            .max_headers(super::head::MAX_FIELDS)
-            .max_header_size(limits.header_bytes)
-            .max_buf_size(limits.header_bytes.max(MAX_SEND_BUFFER) * 2)
-            .serve_connection(TokioIo::new(guard), service);
-        self.converse(std::pin::pin!(connection), &activity, limits.idle_timeout).await;
+        // Pinned where it is made: each move would keep room of its own in every connection's task.
+        let connection = std::pin::pin!(
+            http1::Builder::new()
+                .timer(TokioTimer::new())
+                .header_read_timeout(None) // the guard has a stricter one
+                .max_headers(super::head::MAX_FIELDS)
+                .max_header_size(limits.header_bytes)
+                .max_buf_size(limits.header_bytes.max(MAX_SEND_BUFFER) * 2)
+                .serve_connection(TokioIo::new(guard), service)
+        );
+        self.converse(connection, &activity, limits.idle_timeout).await;
     }
 
     /// HTTP/2, chosen by ALPN; the library's own limits against resets, floods and bombs, and ours.
@@ -113,15 +116,17 @@ impl Connections {
                 Ok::<_, Infallible>(response.map(|body| Busy::new(body, under_way)))
             }
         });
-        let connection = http2::Builder::new(Streams { tasks: self.tasks.clone(), patience: limits.write_timeout })
-            .timer(TokioTimer::new())
-            .max_concurrent_streams(limits.streams_per_connection)
-            .max_header_list_size(u32::try_from(limits.header_bytes).unwrap_or(u32::MAX))
-            .max_send_buf_size(MAX_SEND_BUFFER)
-            .keep_alive_interval(PING_INTERVAL)
-            .keep_alive_timeout(PING_TIMEOUT)
-            .serve_connection(TokioIo::new(stream), service);
-        self.converse(std::pin::pin!(connection), &activity, limits.idle_timeout).await;
+        let connection = std::pin::pin!(
+            http2::Builder::new(Streams { tasks: self.tasks.clone(), patience: limits.write_timeout })
+                .timer(TokioTimer::new())
+                .max_concurrent_streams(limits.streams_per_connection)
+                .max_header_list_size(u32::try_from(limits.header_bytes).unwrap_or(u32::MAX))
+                .max_send_buf_size(MAX_SEND_BUFFER)
+                .keep_alive_interval(PING_INTERVAL)
+                .keep_alive_timeout(PING_TIMEOUT)
+                .serve_connection(TokioIo::new(stream), service)
+        );
+        self.converse(connection, &activity, limits.idle_timeout).await;
     }
 
     /// Until the connection ends, stays idle too long, or the gateway stops.

@@ -46,7 +46,7 @@ impl Connections {
             let peer = Peer { address: Arc::new(address.into()), secure: false, server_name: None };
             return Box::pin(self.serve_http1(stream, limits, peer)).await;
         };
-        let shaking_hands = tokio::time::timeout(limits.tls_timeout, tls.acceptor.accept(stream));
+        let shaking_hands = tokio::time::timeout(limits.tls_timeout, Box::pin(tls.acceptor.accept(stream)));
         let stream = tokio::select! {
             shaken = shaking_hands => shaken,
             () = self.stop.cancelled() => return,

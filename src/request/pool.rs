@@ -6,6 +6,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use futures_util::FutureExt as _;
 use http::header::HOST;
 use http::uri::PathAndQuery;
 use http::{Request, Response, Uri, Version};
@@ -119,12 +120,12 @@ impl Pool {
             let mut builder = http2::Builder::new(TokioExecutor::new());
             let (sender, connection) =
                 builder.timer(TokioTimer::new()).handshake(stream).await.map_err(SendError::Exchange)?;
-            TokioExecutor::new().execute(run(connection));
+            TokioExecutor::new().execute(connection.map(forget));
             *lock(&self.shared) = Some(sender.clone());
             return Ok(Sender::Http2(sender));
         }
         let (sender, connection) = http1::handshake(stream).await.map_err(SendError::Exchange)?;
-        TokioExecutor::new().execute(run(connection));
+        TokioExecutor::new().execute(connection.map(forget));
         Ok(Sender::Http1(sender))
     }
 
@@ -146,10 +147,8 @@ impl Pool {
     }
 }
 
-/// Until the connection ends; what went wrong with it, its request has been told.
-async fn run(connection: impl Future<Output = hyper::Result<()>>) {
-    connection.await.unwrap_or_default();
-}
+/// What went wrong with a connection, its request has been told.
+fn forget(_: hyper::Result<()>) {}
 
 impl Lease {
     /// The connection carries nothing any more.
