@@ -74,10 +74,9 @@ pub fn install_crypto() {
     _ = jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER.install_default();
 }
 
-/// Begins what takes longest at a start, beside everything else: the first random bytes of a process take the cryptography
-/// library 30 ms or more, the system's trust roots 10. Who needs them before they are there waits for the rest of it only.
+/// Draws the first random bytes of the process, which take the cryptography library 30 ms or more, beside the rest of the start. Who
+/// needs some before they are there waits for the rest of it only.
 pub fn warm_up() {
     // A thread that cannot be started has no work: whoever needs its result does it.
-    std::thread::Builder::new().name("warm-random".into()).spawn(|| aws_lc_rs::rand::fill(&mut [0; 1])).ok();
-    std::thread::Builder::new().name("warm-roots".into()).spawn(trust::warm_up).ok();
+    std::thread::Builder::new().name("warm-up".into()).spawn(|| aws_lc_rs::rand::fill(&mut [0; 1])).ok();
 }

@@ -38,6 +38,15 @@ pub(crate) fn client_tls(extra_ca: Option<&Path>) -> Result<ClientConfig, TrustE
     if let Some(file) = extra_ca {
         add_file(&mut roots, file)?;
     }
+    with_roots(roots)
+}
+
+/// The same where every URL says plain text: it trusts nobody, and reads no roots for nothing.
+pub(crate) fn unused_tls() -> Result<ClientConfig, TrustError> {
+    with_roots(RootCertStore::empty())
+}
+
+fn with_roots(roots: RootCertStore) -> Result<ClientConfig, TrustError> {
     let config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_safe_default_protocol_versions()?
         .with_root_certificates(roots)
@@ -47,11 +56,6 @@ pub(crate) fn client_tls(extra_ca: Option<&Path>) -> Result<ClientConfig, TrustE
 
 /// Read once: a bundle of some hundred certificates, the same for every issuer and upstream.
 static SYSTEM_ROOTS: LazyLock<RootCertStore> = LazyLock::new(system_roots);
-
-/// Reads them now.
-pub(crate) fn warm_up() {
-    LazyLock::force(&SYSTEM_ROOTS);
-}
 
 fn system_roots() -> RootCertStore {
     let found = rustls_native_certs::load_native_certs();

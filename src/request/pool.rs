@@ -141,6 +141,10 @@ impl Pool {
 
     fn give_back(&self, sender: http1::SendRequest<Upload>) {
         let mut idle = lock(&self.idle);
+        if idle.len() >= MAX_IDLE {
+            // What a client that left has broken off is not free yet, and may never be: it must not take the place of good ones.
+            idle.retain(|kept| kept.sender.is_ready());
+        }
         if !sender.is_closed() && idle.len() < MAX_IDLE {
             idle.push(Idle { sender, since: Instant::now() });
         }
