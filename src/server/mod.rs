@@ -60,6 +60,7 @@ pub struct Listeners {
 
 impl Listeners {
     /// Binds what the configuration names.
+    #[expect(clippy::unused_async, reason = "sockets belong to the runtime that this is awaited in")]
     pub async fn bind(config: &Config) -> Result<Self, StartError> {
         let public = bind("listen.address", config.listen.address)?;
         Ok(Self { public, admin: bind("admin.address", config.admin)? })
