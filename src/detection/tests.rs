@@ -131,3 +131,25 @@ fn d21_memory_is_bounded_whatever_the_number_of_addresses() {
     assert!(detection.counts.len() <= 100_000 && detection.addresses.len() <= MAX_BLOCKED);
     assert_eq!(detection.recent().len(), MAX_RECENT);
 }
+
+#[test]
+fn d21_a_million_keys_hold_under_256_bytes_for_each_that_is_remembered() {
+    const REMEMBERED: u64 = 2 * MAX_BLOCKED as u64;
+    let (mut detection, now) = (None, Instant::now());
+    let mut see = |from: u64, count: u64| {
+        allocation_counter::measure(|| {
+            let detection = detection.get_or_insert_with(|| Detection::new(&rules(true)));
+            for number in from..from + count {
+                let address = IpAddr::from((u128::from(number) << 64).to_be_bytes());
+                detection.counts.one_more(detection.hash(Pattern::FailuresAddress, address), 3, now);
+                detection.block(Against::Address, address, None, now);
+            }
+        })
+    };
+    let (first, second) = (see(0, 1_000_000), see(1_000_000, 300_000));
+    assert!(first.bytes_max < 256 * REMEMBERED, "{first:?}");
+    assert!(first.bytes_current.unsigned_abs() > 24 * REMEMBERED, "the test sees what is held: {first:?}");
+    // A table may still come to its last size.
+    let held = (first.bytes_current + second.bytes_current).unsigned_abs();
+    assert!(held < 256 * REMEMBERED && second.bytes_current * 2 < first.bytes_current, "more add nothing: {second:?}");
+}

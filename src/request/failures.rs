@@ -134,6 +134,28 @@ mod tests {
     }
 
     #[test]
+    fn d21_a_million_addresses_hold_under_256_bytes_for_each_that_is_remembered() {
+        let mut budget = None;
+        let mut charge = |from: u128, count: u128| {
+            allocation_counter::measure(|| {
+                let (budget, start) = budget.get_or_insert_with(|| self::budget(10, 60));
+                for number in from..from + count {
+                    budget.charge(IpAddr::from((number << 64).to_be_bytes()), *start);
+                }
+            })
+        };
+        let (first, second) = (charge(0, 1_000_000), charge(1_000_000, 300_000));
+        assert!(first.bytes_max < 256 * MAX_NETWORKS as u64, "{first:?}");
+        assert!(first.bytes_current.unsigned_abs() > 24 * MAX_NETWORKS as u64, "the test sees what is held: {first:?}");
+        // A table may still come to its last size.
+        let held = (first.bytes_current + second.bytes_current).unsigned_abs();
+        assert!(
+            held < 256 * MAX_NETWORKS as u64 && second.bytes_current * 2 < first.bytes_current,
+            "more add nothing: {second:?}"
+        );
+    }
+
+    #[test]
     fn d21_memory_is_bounded_whatever_the_number_of_addresses() {
         let (budget, start) = budget(10, 60);
         for number in 0..150_000_u32 {

@@ -83,6 +83,29 @@ mod tests {
         assert!(limiter.check_key(&busy).is_err());
     }
 
+    /// 16 bytes an entry, in tables that are between half and twice full, and once more of both while one grows.
+    #[test]
+    fn d21_a_million_keys_hold_under_128_bytes_for_each_that_is_remembered() {
+        const KEYS: usize = 100_000;
+        let quota = Quota::per_minute(NonZeroU32::new(2).unwrap());
+        let mut limiter: Option<RateLimiter<u64, BoundedStore, FakeRelativeClock, NoOpMiddleware<_>>> = None;
+        let mut keys = |from: u64, count: u64| {
+            allocation_counter::measure(|| {
+                let limiter = limiter.get_or_insert_with(|| {
+                    RateLimiter::new(quota, BoundedStore::new(KEYS), FakeRelativeClock::default())
+                });
+                for key in from..from + count {
+                    // Spread as hashes are.
+                    assert!(limiter.check_key(&key.wrapping_mul(0x9e37_79b9_7f4a_7c15)).is_ok());
+                }
+            })
+        };
+        let (first, second) = (keys(0, 1_000_000), keys(1_000_000, 300_000));
+        assert!(first.bytes_max < 128 * KEYS as u64, "{first:?}");
+        assert!(first.bytes_current.unsigned_abs() > 16 * KEYS as u64, "the test sees what is held: {first:?}");
+        assert!(second.bytes_current.abs() < 64 * 1024, "more add nothing: {second:?}");
+    }
+
     #[test]
     fn the_store_never_holds_more_than_its_capacity() {
         let store = BoundedStore::new(160);

@@ -23,6 +23,9 @@ use super::upload::Upload;
 const IDLE: Duration = Duration::from_secs(30);
 /// Unused connections that are kept for one upstream.
 const MAX_IDLE: usize = 64;
+/// HTTP/1 answers are read in pieces of at most this, and their heads must fit: what a client does not take is held once for
+/// each open answer (threat D23), and the library's own 400 KiB are a gigabyte for a thousand.
+const READ_BUFFER: usize = 64 * 1024;
 
 /// Why a request got no answer.
 #[derive(Debug, thiserror::Error)]
@@ -124,7 +127,9 @@ impl Pool {
             *lock(&self.shared) = Some(sender.clone());
             return Ok(Sender::Http2(sender));
         }
-        let (sender, connection) = http1::handshake(stream).await.map_err(SendError::Exchange)?;
+        let mut builder = http1::Builder::new();
+        let shaking = builder.max_buf_size(READ_BUFFER).handshake(stream);
+        let (sender, connection) = shaking.await.map_err(SendError::Exchange)?;
         TokioExecutor::new().execute(connection.map(forget));
         Ok(Sender::Http1(sender))
     }

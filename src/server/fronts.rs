@@ -61,11 +61,11 @@ impl Fronts {
     }
 
     /// Binds what is not bound yet of these addresses.
-    pub(super) async fn bind(&self, addresses: [SocketAddr; 2]) -> Result<Bound, StartError> {
+    pub(super) fn bind(&self, addresses: [SocketAddr; 2]) -> Result<Bound, StartError> {
         let mut bound = [None, None];
         for (((place, address), key), asked) in bound.iter_mut().zip(addresses).zip(KEYS).zip(self.asked()) {
             if asked != Some(address) {
-                let socket = bind(key, address).await?;
+                let socket = bind(key, address)?;
                 *place = Some(located(socket, key, address)?);
             }
         }

@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio_util::task::TaskTracker;
 
 use crate::config::Config;
@@ -23,6 +23,9 @@ use build::{Lasting, build, load};
 use fronts::{Fronts, located};
 pub use reload::Followed;
 
+/// Connections that the system keeps until they are accepted, if its own bound (`somaxconn`) is no lower. The library's 128 are
+/// full after a burst: then the system lets clients in that nobody ever hears (threat D6).
+const BACKLOG: u32 = 4096;
 /// How often refusals that were only counted are said.
 const TELL_REPEATS: Duration = Duration::from_secs(1);
 /// After the grace time: for streams to say that they end, and for the last bytes to go out.
@@ -57,14 +60,22 @@ pub struct Listeners {
 
 impl Listeners {
     /// Binds what the configuration names.
+    #[expect(clippy::unused_async, reason = "sockets belong to the runtime that this is awaited in")]
     pub async fn bind(config: &Config) -> Result<Self, StartError> {
-        let public = bind("listen.address", config.listen.address).await?;
-        Ok(Self { public, admin: bind("admin.address", config.admin).await? })
+        let public = bind("listen.address", config.listen.address)?;
+        Ok(Self { public, admin: bind("admin.address", config.admin)? })
     }
 }
 
-async fn bind(key: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {
-    TcpListener::bind(address).await.map_err(|source| StartError::Listen { key, address, source })
+fn bind(key: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {
+    let listen = || {
+        let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+        // A restart must not wait for connections that ended a minute ago.
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        socket.listen(BACKLOG)
+    };
+    listen().map_err(|source| StartError::Listen { key, address, source })
 }
 
 /// A running gateway.

@@ -127,7 +127,7 @@ impl Running {
         let (before, lasting) = (self.live.current(), self.lasting.clone());
         let old = Arc::clone(&before);
         let asked = [config.listen.address, config.admin];
-        let sockets = self.fronts.bind(asked).await.map_err(|why| why.to_string())?;
+        let sockets = self.fronts.bind(asked).map_err(|why| why.to_string())?;
         let built = tokio::task::spawn_blocking(move || {
             let revoked = load(&config)?;
             build(config, Some(&old), &lasting).map(|next| (next, revoked))

@@ -158,7 +158,8 @@ fn cases(name: &str) -> Vec<String> {
 
 /// Every test: file and name.
 fn tests() -> Vec<(String, String)> {
-    let (mut found, mut folders) = (Vec::new(), vec![root().join("src"), root().join("tests/it")]);
+    let mut folders = ["src", "tests/it", "tests/siege"].map(|folder| root().join(folder)).to_vec();
+    let mut found = Vec::new();
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();

@@ -311,3 +311,28 @@ async fn stopping_ends_the_loop_even_in_the_middle_of_a_fetch() {
     stop.cancel();
     timeout(Duration::from_secs(1), tasks.join_all()).await.unwrap();
 }
+
+#[test]
+fn d21_a_million_unknown_key_ids_hold_under_256_bytes_for_each_that_is_remembered() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let (_issuer, store, tried) = runtime.block_on(async {
+        let issuer = TestIssuer::with_keys(&[&TestKey::new("a")]).await;
+        let store = run_ready(&with_cool_down(&issuer, 3_600_000)).await;
+        // Keys that were replaced meanwhile: that is when ids are found to be absent.
+        let tried = Arc::new(Keys { set: KeySet::default(), confirmed: Instant::now() });
+        (issuer, store, tried)
+    });
+    let ask = |from: u32, count: u32| {
+        allocation_counter::measure(|| {
+            runtime.block_on(async {
+                for number in from..from + count {
+                    store.refetch(&tried, Some(&format!("kid-{number}"))).await;
+                }
+            });
+        })
+    };
+    let (first, second) = (ask(0, 1_000_000), ask(1_000_000, 100_000));
+    assert!(store.absent.len() > MAX_ABSENT / 2, "the test sees what is held: {}", store.absent.len());
+    assert!(first.bytes_max < 256 * MAX_ABSENT as u64, "{first:?}");
+    assert!(second.bytes_current.abs() < 64 * 1024, "more add nothing: {second:?}");
+}

@@ -375,3 +375,38 @@ fn route(name: &str, resource: &str, tenant: TenantRule) -> RouteConfig {
         hours: None,
     }
 }
+
+/// What a token of ordinary size leaves behind, and the places of a million of them.
+#[test]
+fn d21_a_million_tokens_hold_under_2_kib_for_each_that_is_remembered() {
+    const SOME: u64 = 500;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let key = TestKey::new("a");
+    let gate = runtime.block_on(Gate::open(&[&key], LONG));
+    let name = |n: u64| format!("a-subject-with-a-name-of-ordinary-length-{n}");
+    let tokens: Vec<_> = (0..SOME).map(|n| key.sign(&gate.claims_with("sub", json!(name(n))))).collect();
+    let identities = allocation_counter::measure(|| {
+        for token in &tokens {
+            runtime.block_on(gate.present(token)).unwrap();
+        }
+    });
+    let each = identities.bytes_current.unsigned_abs() / SOME;
+    assert!((100..1536).contains(&each), "an identity takes {each} bytes: {identities:?}");
+
+    let identity = runtime.block_on(gate.present(&tokens[0])).unwrap();
+    let verified = Verified { identity, store: Arc::clone(&gate.authenticator.stores[0]) };
+    let scene = Scene::of("a route");
+    let remember = |from: u64, count: u64| {
+        allocation_counter::measure(|| {
+            for number in from..from + count {
+                let token = gate.authenticator.verified.fingerprint(&scene, None, &number.to_string());
+                gate.authenticator.verified.insert(token, verified.clone());
+            }
+        })
+    };
+    let (first, second) = (remember(0, 1_000_000), remember(1_000_000, 100_000));
+    let most = super::super::verified::MAX_TOKENS;
+    assert!(gate.authenticator.verified_tokens() <= most && gate.authenticator.verified_tokens() > most / 2);
+    assert!(first.bytes_max < 512 * most as u64, "a place takes 512 bytes at most: {first:?}");
+    assert!(second.bytes_current.abs() < 256 * 1024, "more add nothing: {second:?}");
+}

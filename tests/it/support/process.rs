@@ -122,6 +122,11 @@ impl Process {
         process
     }
 
+    /// Its id in the system.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// The next line with this event.
     pub(crate) fn says(&self, event: &str) -> Value {
         self.next(event).unwrap_or_else(|| panic!("{event} was not said"))
@@ -154,7 +159,7 @@ impl Process {
     }
 
     fn signal(&self, name: &str) {
-        let id = self.child.id().to_string();
+        let id = self.id();
         assert!(Command::new("sh").args(["-c", &format!("kill -{name} {id}")]).status().unwrap().success());
     }
 }
