@@ -130,6 +130,15 @@ fn a_loop_is_seen_whatever_the_version_and_place() {
 }
 
 #[test]
+fn claims_are_told_apart_by_blanks_alone() {
+    assert_eq!(visible("a%b"), "a%25b");
+    assert_eq!(visible("%"), "%25");
+    assert_eq!(visible_list(["a", "b c", "%"].into_iter()), "a b%20c %25");
+    assert_eq!(visible_list(["a"].into_iter()), "a");
+    assert_eq!(visible_list(std::iter::empty()), "");
+}
+
+#[test]
 fn nodes_are_written_as_rfc_7239_wants_them() {
     assert_eq!(forwarded_node("192.0.2.1".parse().unwrap()), "192.0.2.1");
     assert_eq!(forwarded_node("2001:db8::1".parse().unwrap()), "\"[2001:db8::1]\"");

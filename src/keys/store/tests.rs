@@ -107,6 +107,22 @@ async fn k17_a_set_just_as_long_as_may_be_is_read() {
     }
 }
 
+#[tokio::test]
+async fn k17_metadata_has_a_size_limit_of_its_own() {
+    let issuer = TestIssuer::with_keys(&[&TestKey::new("a")]).await;
+    let name = issuer.issuer("");
+    let document = json!({ "issuer": name.as_str(), "jwks_uri": format!("{name}/jwks") }).to_string();
+    for place in ["oauth-authorization-server", "openid-configuration"] {
+        let place = format!("/.well-known/{place}");
+        let padded = |length: usize| document.clone() + &" ".repeat(length - document.len());
+        issuer.answer(&place, Answer::Raw(http(200, "", &padded(128 * 1024 + 1))));
+        failing_with(&config(name.clone(), None), "jwks.too_large").await;
+        issuer.answer(&place, Answer::Raw(http(200, "", &padded(128 * 1024))));
+        run_ready(&config(name.clone(), None)).await;
+        issuer.answer(&place, Answer::Raw(http(404, "", "")));
+    }
+}
+
 /// The clock runs ahead whenever nothing else does: an answer may come too late, which is a failure like any other.
 #[tokio::test(start_paused = true)]
 async fn failures_in_a_row_are_followed_by_ever_longer_waits() {
@@ -353,4 +369,14 @@ async fn stopping_ends_the_loop_even_in_the_middle_of_a_fetch() {
     assert_eq!(store.current().unwrap_err().retry_after, SOON);
     stop.cancel();
     timeout(Duration::from_secs(1), tasks.join_all()).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_issuer_that_no_configuration_names_is_asked_no_more() {
+    let issuer = TestIssuer::start().await;
+    let store = Arc::new(KeyStore::new(&issuer.config(), Origin::of(&issuer.config()).unwrap()).unwrap());
+    let mut tasks = JoinSet::new();
+    tasks.spawn(Arc::clone(&store).run(CancellationToken::new()));
+    store.retire();
+    timeout(Duration::from_secs(10), tasks.join_all()).await.unwrap();
 }
