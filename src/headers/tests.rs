@@ -29,7 +29,9 @@ const HARMLESS: &str = "accept accept-encoding user-agent traceparent x-api-key 
      access-control alt-svcs content-types x-content-type content-language mcp mcpsession mcp-param-a_b mcp-param-x.y \
      mcp-later x-mcp-session-id proxys x-proxy expected via link etag";
 
-const DIRECTIONS: [(fn(&HeaderMap) -> HeaderMap, &str); 2] =
+type Passing = fn(&HeaderMap) -> HeaderMap;
+
+const DIRECTIONS: [(Passing, &str); 2] =
     [(for_upstream, ENDS_BEFORE_THE_UPSTREAM), (for_client, ENDS_BEFORE_THE_CLIENT)];
 
 fn map(fields: &[(&str, &str)]) -> HeaderMap {
@@ -133,9 +135,13 @@ fn a_loop_is_seen_whatever_the_version_and_place() {
 fn claims_are_told_apart_by_blanks_alone() {
     assert_eq!(visible("a%b"), "a%25b");
     assert_eq!(visible("%"), "%25");
-    assert_eq!(visible_list(["a", "b c", "%"].into_iter()), "a b%20c %25");
-    assert_eq!(visible_list(["a"].into_iter()), "a");
-    assert_eq!(visible_list(std::iter::empty()), "");
+    let list = |items: &[&str]| {
+        let mut text = "before ".to_owned();
+        push_visible_list(&mut text, items.iter().copied());
+        text
+    };
+    assert_eq!(list(&["a", "b c", "%"]), "before a b%20c %25");
+    assert_eq!((list(&["a"]), list(&[])), ("before a".to_owned(), "before ".to_owned()));
 }
 
 #[test]

@@ -118,7 +118,7 @@ mod tests {
     use super::*;
 
     fn limits(buffered_bytes: u64, body_bytes: u64) -> Limits {
-        Limits { buffered_bytes, body_bytes, ..Limits::least() }
+        Limits { body_bytes, buffered_bytes, ..Limits::least() }
     }
 
     #[test]
