@@ -207,7 +207,8 @@ async fn write(stream: &mut TcpStream, answer: Option<Answer>) -> std::io::Resul
         }
         Some(Answer::Endless) => {
             stream.write_all(HEAD).await?;
-            let chunk = format!("1000\r\n{}\r\n", " ".repeat(0x1000));
+            // No multiple of it is a limit: that is passed over, never met.
+            let chunk = format!("fff\r\n{}\r\n", " ".repeat(0xfff));
             loop {
                 stream.write_all(chunk.as_bytes()).await?;
             }

@@ -266,3 +266,38 @@ impl Streams {
         self.open.take(key, self.most)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn streams(per: LimitKey, most: u32) -> Limit {
+        Limit { per: vec![per], quota: QuotaRule::Streams(NonZeroU32::new(most).unwrap()) }
+    }
+
+    fn rate(per: LimitKey, burst: u32) -> Limit {
+        let (requests, burst) = (NonZeroU32::new(60).unwrap(), NonZeroU32::new(burst).unwrap());
+        Limit { per: vec![per], quota: QuotaRule::Rate { requests, window: Duration::from_mins(1), burst } }
+    }
+
+    #[test]
+    fn what_was_counted_counts_on_under_the_very_same_limit_alone() {
+        let before = RouteLimits::new(&[streams(LimitKey::Client, 5), rate(LimitKey::Client, 5)], None);
+        let is_kept = |limit| {
+            let after = RouteLimits::new(&[limit], Some(&before));
+            let rates = after.rates.first().map(|rate| Arc::ptr_eq(rate, &before.rates[0]));
+            rates.unwrap_or_else(|| Arc::ptr_eq(&after.streams[0], &before.streams[0]))
+        };
+        assert!(is_kept(streams(LimitKey::Client, 5)) && is_kept(rate(LimitKey::Client, 5)));
+        for other in [(LimitKey::Client, 6), (LimitKey::Subject, 5), (LimitKey::Subject, 6)] {
+            assert!(!is_kept(streams(other.0, other.1)) && !is_kept(rate(other.0, other.1)), "{other:?}");
+        }
+    }
+
+    #[test]
+    fn a_window_is_spread_over_its_requests() {
+        let burst = NonZeroU32::new(7).unwrap();
+        let quota = quota(NonZeroU32::new(600).unwrap(), Duration::from_mins(1), burst);
+        assert_eq!((quota.replenish_interval(), quota.burst_size()), (Duration::from_millis(100), burst));
+    }
+}

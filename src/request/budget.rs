@@ -112,3 +112,35 @@ pub(crate) fn keeping<T: Send + 'static>(bytes: Bytes, kept: T) -> Bytes {
     }
     Bytes::from_owner(Keeping(bytes, kept))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn limits(buffered_bytes: u64, body_bytes: u64) -> Limits {
+        Limits { body_bytes, buffered_bytes, ..Limits::least() }
+    }
+
+    #[test]
+    fn d23_one_caller_holds_a_quarter_of_all_or_one_body() {
+        assert_eq!(sizes(&limits(4096, 100)), (4096, 1024));
+        assert_eq!(sizes(&limits(4096, 2000)), (4096, 2000));
+        let budgets = Budgets::new(&limits(4096, 100));
+        let budget = Budget { whole: Arc::clone(&budgets.whole), share: Arc::clone(&budgets.shares[0]) };
+        let mut held = Held::default();
+        budget.hold(1000, &mut held).unwrap();
+        budget.hold(24, &mut held).unwrap();
+        assert_eq!(budget.hold(1, &mut held), Err(Rejection::Memory));
+        assert_eq!(budgets.in_use(), 1024);
+        drop(held);
+        assert_eq!(budgets.in_use(), 0);
+    }
+
+    #[test]
+    fn what_is_held_counts_on_until_the_sizes_are_others() {
+        let before = Arc::new(Budgets::new(&limits(4096, 100)));
+        let is_kept = |limits| Arc::ptr_eq(&before, &Budgets::like(&before, &limits));
+        assert!(is_kept(limits(4096, 100)) && is_kept(limits(4096, 200)));
+        assert!(!is_kept(limits(8192, 100)) && !is_kept(limits(4096, 2000)));
+    }
+}

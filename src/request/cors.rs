@@ -99,4 +99,17 @@ mod tests {
         let allowed = allowed.to_str().unwrap();
         assert!(allowed.ends_with("tracestate, mcp-param-region") && !allowed.contains("evil"));
     }
+
+    #[test]
+    fn a_preflight_is_told_by_method_origin_and_the_method_that_it_asks_for() {
+        let is = |method: Method, names: &[HeaderName]| {
+            let request = http::Request::builder().method(method);
+            let request = names.iter().fold(request, |request, name| request.header(name, "x"));
+            is_preflight(&request.body(()).unwrap().into_parts().0)
+        };
+        let both = [header::ORIGIN, header::ACCESS_CONTROL_REQUEST_METHOD];
+        assert!(is(Method::OPTIONS, &both));
+        assert!(!is(Method::POST, &both) && !is(Method::OPTIONS, &[]));
+        assert!(!is(Method::OPTIONS, &both[..1]) && !is(Method::OPTIONS, &both[1..]));
+    }
 }

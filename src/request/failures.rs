@@ -115,6 +115,13 @@ mod tests {
     }
 
     #[test]
+    fn a_budget_is_only_that_of_its_own_size() {
+        let (budget, _) = budget(10, 60);
+        let is = |failures, window| budget.is(NonZeroU32::new(failures).unwrap(), Duration::from_secs(window));
+        assert!(is(10, 60) && !is(11, 60) && !is(10, 61) && !is(11, 61));
+    }
+
+    #[test]
     fn failures_of_requests_let_in_together_cost_no_more_than_the_whole_budget() {
         let (budget, start) = budget(10, 60);
         let peer = address("192.0.2.1");

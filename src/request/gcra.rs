@@ -114,4 +114,19 @@ mod tests {
             assert!(stored.is_ok() && store.len() <= 160);
         }
     }
+
+    #[test]
+    fn d21_the_idlest_eighth_gives_way_at_once_and_the_busiest_stay() {
+        let store = BoundedStore::new(SHARDS * 80);
+        // All of one shard. True where the key was known.
+        let arrive = |key: u64| {
+            let decide = |known: Option<Nanos>| Ok::<_, ()>((known.is_some(), Nanos::from(key)));
+            store.measure_and_replace(&(key * SHARDS as u64), decide).unwrap()
+        };
+        assert!((0..80).all(|key| !arrive(key)) && store.len() == 80);
+        assert!(!arrive(80));
+        assert_eq!(store.len(), 70);
+        assert!((11..=80).all(arrive));
+        assert!((0..=10).all(|key| !arrive(key)));
+    }
 }

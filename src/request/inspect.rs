@@ -179,4 +179,24 @@ mod tests {
             assert!(!is_json_media_type(text), "{text}");
         }
     }
+
+    fn era_of(messages: &[String]) -> Result<Era, Rejection> {
+        let mut reader = Reader::new(true);
+        reader.feed(format!("[{}]", messages.join(",")).as_bytes()).unwrap();
+        era(&HeaderMap::new(), Some(&reader.finish().unwrap()))
+    }
+
+    #[test]
+    fn m4_a_batch_names_as_much_as_one_message_may_and_no_more() {
+        let listen = |resources: usize| {
+            let wanted = vec!["\"a:b\""; resources].join(",");
+            let params = format!(r#"{{"notifications":{{"resourceSubscriptions":[{wanted}]}}}}"#);
+            format!(r#"{{"jsonrpc":"2.0","id":1,"method":"subscriptions/listen","params":{params}}}"#)
+        };
+        let half = MAX_TARGETS / 2;
+        assert_eq!(era_of(&[listen(half), listen(half)]), Ok(Era::Legacy));
+        for (one, other) in [(half, half + 1), (1, MAX_TARGETS), (MAX_TARGETS, MAX_TARGETS)] {
+            assert_eq!(era_of(&[listen(one), listen(other)]), Err(Rejection::Body(Fault::Bounds)), "{one} {other}");
+        }
+    }
 }

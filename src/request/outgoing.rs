@@ -144,8 +144,27 @@ mod tests {
 
     #[test]
     fn via_names_the_gateway_as_the_loop_test_expects_it() {
-        for version in [Version::HTTP_10, Version::HTTP_11, Version::HTTP_2] {
-            assert_eq!(via(version).to_str().unwrap().split(' ').nth(1), Some(PSEUDONYM));
+        for (version, number) in [(Version::HTTP_10, "1.0"), (Version::HTTP_11, "1.1"), (Version::HTTP_2, "2")] {
+            assert_eq!(via(version), format!("{number} {PSEUDONYM}"));
         }
+    }
+
+    #[test]
+    fn the_peer_is_named_as_ipv4_wherever_it_is_one() {
+        let written = |peer: &str, hops: &[&str]| {
+            let peer = PeerAddress::from(std::net::SocketAddr::new(peer.parse().unwrap(), 9));
+            let hops = hops.iter().map(|hop| hop.parse().unwrap()).collect();
+            let provenance = Provenance { client: peer.canonical, peer: peer.canonical, hops, secure: true };
+            let mut headers = HeaderMap::new();
+            write_provenance(&provenance, &peer, Some("h.example"), &mut headers);
+            [header::FORWARDED, X_FORWARDED_FOR].map(|name| headers[name].to_str().unwrap().to_owned())
+        };
+        let ipv4 = ["for=192.0.2.1;proto=https;host=\"h.example\"", "192.0.2.1"];
+        assert_eq!(written("192.0.2.1", &[]), ipv4);
+        assert_eq!(written("::ffff:192.0.2.1", &[]), ipv4);
+        let ipv6 = ["for=\"[2001:db8::1]\";proto=https;host=\"h.example\"", "2001:db8::1"];
+        assert_eq!(written("2001:db8::1", &[]), ipv6);
+        let behind = ["for=203.0.113.7, for=192.0.2.1;proto=https;host=\"h.example\"", "203.0.113.7, 192.0.2.1"];
+        assert_eq!(written("192.0.2.1", &["203.0.113.7"]), behind);
     }
 }

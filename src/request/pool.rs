@@ -177,3 +177,66 @@ impl Drop for Lease {
 fn lock<T>(of: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     of.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests {
+    use hyper_util::rt::TokioIo;
+    use tokio::io::DuplexStream;
+    use tokio::task::JoinSet;
+
+    use super::*;
+
+    fn pool() -> Arc<Pool> {
+        let tls = crate::trust::client_tls(None).unwrap();
+        Pool::new(Connector::new(tls, Duration::from_secs(1)), Uri::from_static("http://127.0.0.1:9"))
+    }
+
+    fn idle(pool: &Pool) -> usize {
+        lock(&pool.idle).len()
+    }
+
+    /// A connection, the task that drives it, and the upstream's end of it.
+    async fn connection() -> (http1::SendRequest<Upload>, JoinSet<()>, DuplexStream) {
+        let (near, far) = tokio::io::duplex(64);
+        let (sender, connection) = http1::handshake(TokioIo::new(near)).await.unwrap();
+        let mut driver = JoinSet::new();
+        driver.spawn(connection.map(forget));
+        (sender, driver, far)
+    }
+
+    #[tokio::test]
+    async fn idle_connections_are_bounded_and_closed_in_time() {
+        let pool = pool();
+        let mut ends = Vec::new();
+        for _ in 0..=MAX_IDLE {
+            let (sender, driver, far) = connection().await;
+            pool.give_back(sender);
+            ends.push((driver, far));
+        }
+        assert_eq!(idle(&pool), MAX_IDLE);
+        pool.shed(Instant::now());
+        assert_eq!(idle(&pool), MAX_IDLE);
+        pool.shed(Instant::now() + IDLE);
+        assert_eq!(idle(&pool), 0);
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_the_upstream_closed_is_not_kept() {
+        let pool = pool();
+        for was_idle in [true, false] {
+            let (sender, mut driver, far) = connection().await;
+            if was_idle {
+                pool.give_back(sender);
+                assert_eq!(idle(&pool), 1);
+                drop(far);
+                driver.join_next().await;
+                pool.shed(Instant::now());
+            } else {
+                drop(far);
+                driver.join_next().await;
+                pool.give_back(sender);
+            }
+            assert_eq!(idle(&pool), 0, "{was_idle}");
+        }
+    }
+}

@@ -174,4 +174,16 @@ mod tests {
         let seen = see("10.0.0.1", &[("forwarded", "for=1.1.1.1;proto=https"), ("x-forwarded-for", "192.0.2.1")]);
         assert_eq!((seen.client, seen.secure), ("10.0.0.1".parse().unwrap(), false));
     }
+
+    #[test]
+    fn two_forms_that_agree_are_believed_as_far_as_they_do() {
+        let both = |further: &[(&'static str, &'static str)]| {
+            let seen = [("forwarded", "for=192.0.2.1;proto=https"), ("x-forwarded-for", "192.0.2.1")];
+            let seen = see("10.0.0.1", &[&seen[..], further].concat());
+            assert_eq!(seen.client, "192.0.2.1".parse::<IpAddr>().unwrap());
+            seen.secure
+        };
+        assert!(both(&[]) && both(&[("x-forwarded-proto", "https")]));
+        assert!(!both(&[("x-forwarded-proto", "http")]));
+    }
 }

@@ -117,3 +117,58 @@ impl Pace {
         u128::from(self.bytes) * 1000 >= self.patience.as_millis() * u128::from(MIN_BYTES_PER_SECOND)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Which piece of a body comes too late, of a client that sends so many bytes so many seconds after those before.
+    async fn too_late(pieces: &[(u64, u64)]) -> Option<usize> {
+        let mut pace = Pace::new(Duration::from_secs(30));
+        for (at, (seconds, bytes)) in pieces.iter().enumerate() {
+            match pace.wait(tokio::time::sleep(Duration::from_secs(*seconds))).await {
+                Ok(()) => pace.bytes += bytes,
+                Err(rejection) => {
+                    assert_eq!(rejection, Rejection::BodyTimeout);
+                    return Some(at);
+                }
+            }
+        }
+        None
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn d4_a_body_that_stalls_or_trickles_is_cut_off() {
+        assert_eq!(too_late(&[(29, 1)]).await, None);
+        assert_eq!(too_late(&[(31, 1)]).await, Some(0));
+        assert_eq!(too_late(&[(10, 1), (10, 1), (9, 1), (2, 1)]).await, Some(3));
+        assert_eq!(too_late(&[(10, 10_000), (10, 10_000), (9, 10_000), (2, 1)]).await, Some(3));
+        assert_eq!(too_late(&[(1, 1 << 20), (31, 1)]).await, Some(1), "what came before excuses no stall");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn d4_a_kibibyte_a_second_is_fast_enough_for_as_long_as_it_lasts() {
+        let fast = [(10, 10_240), (10, 10_240), (9, 10_240), (2, 1)];
+        assert_eq!(too_late(&fast).await, None);
+        assert_eq!(too_late(&[&fast[..], &[(28, 1), (3, 1)]].concat()).await, Some(5));
+        assert_eq!(too_late(&[(0, 30_720), (20, 1), (20, 1), (20, 1)]).await, None);
+        assert_eq!(too_late(&[(0, 30_720), (20, 1), (20, 1), (20, 1), (11, 1)]).await, Some(4));
+    }
+
+    #[test]
+    fn small_pieces_are_joined_and_the_body_stays_as_it_came() {
+        let sizes = [1, 2, 3, SMALL_PIECE - 1, SMALL_PIECE, 5, SMALL_PIECE + 1, 1];
+        let mut received = Received::default();
+        let mut body = Vec::new();
+        for (number, size) in sizes.into_iter().enumerate() {
+            let piece = vec![u8::try_from(number).unwrap(); size];
+            body.extend_from_slice(&piece);
+            received.push(piece.into());
+        }
+        assert_eq!(received.bytes(), body.len() as u64);
+        let (pieces, length, _held) = received.into_pieces();
+        assert_eq!((length, pieces.concat()), (body.len() as u64, body));
+        let lengths: Vec<usize> = pieces.iter().map(Bytes::len).collect();
+        assert_eq!(lengths, [1, SMALL_PIECE + 4, SMALL_PIECE, 5, SMALL_PIECE + 1, 1]);
+    }
+}

@@ -223,3 +223,21 @@ fn why_no_route(path: &str) -> &'static str {
         _ => "route.none",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_log_tells_cleverness_about_the_path_from_mistakes() {
+        for path in ["*", ""] {
+            assert_eq!(why_no_route(path), "route.form", "{path}");
+        }
+        for path in ["/a%20b", "/a\\b", "/a;b", "//a", "/a//", "/a/./b", "/.", "/a/..", "/../a"] {
+            assert_eq!(why_no_route(path), "route.path", "{path}");
+        }
+        for path in ["/", "/a", "/a.b", "/..a", "/a../...", "/a/*"] {
+            assert_eq!(why_no_route(path), "route.none", "{path}");
+        }
+    }
+}

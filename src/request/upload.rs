@@ -78,3 +78,34 @@ impl Body for Upload {
         SizeHint::with_exact(self.left)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::{sleep, timeout};
+
+    use super::*;
+
+    /// After how many seconds an upstream is overdue that takes something so many times, each six seconds after the one before.
+    async fn overdue(times: u64) -> u64 {
+        let since = Instant::now();
+        let state = UploadState(Mutex::new(since));
+        let takes = async {
+            for _ in 0..times {
+                sleep(Duration::from_secs(6)).await;
+                state.take();
+            }
+        };
+        let waits = async {
+            timeout(Duration::from_mins(5), state.overdue(Duration::from_secs(10))).await.unwrap();
+            since.elapsed().as_secs()
+        };
+        tokio::join!(waits, takes).0
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_upstream_is_overdue_when_it_has_taken_nothing_for_too_long() {
+        assert_eq!(overdue(0).await, 10);
+        assert_eq!(overdue(1).await, 16);
+        assert_eq!(overdue(3).await, 28);
+    }
+}

@@ -156,3 +156,43 @@ fn classify(error: &SendError) -> UpstreamFailure {
         SendError::Exchange(_) => UpstreamFailure::Protocol,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    const URL: &str = "http://127.0.0.1:3000/mcp";
+
+    fn upstream(url: &str, seconds: u64) -> Upstream {
+        let wait = Duration::from_secs(seconds);
+        let timeouts = Timeouts { connect: wait, response: wait, idle: wait, total: wait };
+        Upstream { url: url.parse().unwrap(), messages: None, ca: None, headers: Vec::new(), timeouts }
+    }
+
+    #[test]
+    fn connections_are_kept_over_a_reload_while_the_upstream_is_the_same() {
+        let before = UpstreamClient::like(None, &upstream(URL, 1)).unwrap();
+        let after = |url, seconds| UpstreamClient::like(Some(&before), &upstream(url, seconds)).unwrap();
+        assert!(Arc::ptr_eq(&before, &after(URL, 1)));
+        for (url, seconds) in [("http://127.0.0.1:3001/mcp", 1), ("http://127.0.0.1:3000/other", 1), (URL, 2)] {
+            let after = after(url, seconds);
+            assert!(!Arc::ptr_eq(&before, &after), "{url} {seconds}");
+            assert_eq!((after.url().to_string(), after.timeouts().idle.as_secs()), (url.to_owned(), seconds));
+        }
+    }
+
+    #[test]
+    fn an_answer_whose_length_has_two_readings_is_ambiguous() {
+        let is_ambiguous = |fields: &[(&str, &str)]| {
+            let response =
+                fields.iter().fold(Response::builder(), |response, (name, value)| response.header(*name, *value));
+            super::is_ambiguous(&response.body(()).unwrap())
+        };
+        let (length, chunked) = (("content-length", "1"), ("transfer-encoding", "Chunked"));
+        assert!(!is_ambiguous(&[]) && !is_ambiguous(&[length]) && !is_ambiguous(&[chunked]));
+        assert!(is_ambiguous(&[length, chunked]) && is_ambiguous(&[chunked, chunked]));
+        assert!(is_ambiguous(&[("transfer-encoding", "gzip, chunked")]) && is_ambiguous(&[("transfer-encoding", "")]));
+    }
+}

@@ -29,11 +29,6 @@ impl Unverified<'_> {
         self.payload.get(name)
     }
 
-    /// A member of the header, unverified.
-    pub fn header(&self, name: &str) -> Option<&Value> {
-        self.header.get(name)
-    }
-
     /// Everything that [`Unverified::check`] looks at, and then the tenant.
     pub fn examine(&self, expect: &Expectations, tenant: Option<&TenantId>, now: u64) -> Vec<Examined> {
         let (rules, payload) = (&expect.rules, &self.payload);

@@ -183,6 +183,21 @@ async fn p7_never_a_forward_proxy() {
 }
 
 #[tokio::test]
+async fn p7_absolute_form_names_the_scheme_of_the_listener() {
+    let plain_text = "[listen]\ntls = \"!nothing\"\ninsecure_plaintext = true";
+    let (issuer, upstream, gateway) = start_with(plain_text).await;
+    let target = |scheme: &str| format!("{scheme}://mcp.example.com/notes/mcp");
+    for scheme in ["http", "https"] {
+        gateway.client().bearer(issuer.mint()).post(&target(scheme)).await.assert_served();
+    }
+    for scheme in ["ftp", "ws", "httpx"] {
+        let reply = gateway.client().bearer(issuer.mint()).post(&target(scheme)).await;
+        reply.assert_refused(404, "not_found", "route.form").await;
+    }
+    assert_eq!(upstream.received().len(), 2);
+}
+
+#[tokio::test]
 async fn p7_asterisk_authority_form_and_connect_are_refused() {
     let (issuer, upstream, gateway) = start().await;
     let authority = upstream.authority();

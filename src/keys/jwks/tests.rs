@@ -207,6 +207,16 @@ fn fingerprint_tells_keys_apart() {
 }
 
 #[test]
+fn sets_are_the_same_when_they_hold_the_same_keys_in_any_order() {
+    let set = |keys: &[&Value]| parse(&json!({ "keys": keys })).keys;
+    let (a, b) = (&ec_with("kid", json!("a")), &ec_with("kid", json!("b")));
+    assert!(set(&[a, b]).same_as(&set(&[b, a])) && set(&[]).same_as(&set(&[])));
+    for (one, other) in [(&[a][..], &[b][..]), (&[a], &[a, b]), (&[a, b], &[a]), (&[a], &[]), (&[], &[a])] {
+        assert!(!set(one).same_as(&set(other)), "{one:?} {other:?}");
+    }
+}
+
+#[test]
 fn leading_zeros_of_a_modulus_make_no_other_key() {
     let n = vector(5)["keys"][0]["n"].as_str().unwrap().to_owned();
     let padded = [vec![0], URL_SAFE_NO_PAD.decode(n).unwrap()].concat();

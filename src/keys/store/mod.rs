@@ -269,6 +269,12 @@ impl KeyStore {
         turn.cool_down_end(self.rules.cool_down).is_none_or(|end| end <= now)
     }
 
+    /// Key ids that are not asked for again for now.
+    #[cfg(test)]
+    pub(crate) fn looked_for_in_vain(&self) -> usize {
+        self.absent.len()
+    }
+
     fn begin(&self) -> Instant {
         let now = Instant::now();
         let mut turn = self.turn();

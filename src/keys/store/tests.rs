@@ -88,6 +88,62 @@ async fn k17_a_fetch_ends_at_the_size_limit_declared_or_not() {
 }
 
 #[tokio::test]
+async fn k17_a_set_just_as_long_as_may_be_is_read() {
+    let issuer = TestIssuer::start().await;
+    let document = set(&[&TestKey::new("a")]).to_string();
+    let padded = |length: usize| document.clone() + &" ".repeat(length - document.len());
+    let declared = |length| Answer::Raw(http(200, "", &padded(length)));
+    let chunked = |length| {
+        let head = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\nconnection: close\r\n\r\n";
+        Answer::Raw(format!("{head}{length:x}\r\n{}\r\n0\r\n\r\n", padded(length)))
+    };
+    for answer in [declared(512 * 1024), chunked(512 * 1024)] {
+        issuer.answer("/jwks", answer);
+        run_ready(&issuer.config()).await;
+    }
+    for answer in [declared(512 * 1024 + 1), chunked(512 * 1024 + 1)] {
+        issuer.answer("/jwks", answer);
+        failing_with(&issuer.config(), "jwks.too_large").await;
+    }
+}
+
+#[tokio::test]
+async fn k17_metadata_has_a_size_limit_of_its_own() {
+    let issuer = TestIssuer::with_keys(&[&TestKey::new("a")]).await;
+    let name = issuer.issuer("");
+    let document = json!({ "issuer": name.as_str(), "jwks_uri": format!("{name}/jwks") }).to_string();
+    for place in ["oauth-authorization-server", "openid-configuration"] {
+        let place = format!("/.well-known/{place}");
+        let padded = |length: usize| document.clone() + &" ".repeat(length - document.len());
+        issuer.answer(&place, Answer::Raw(http(200, "", &padded(128 * 1024 + 1))));
+        failing_with(&config(name.clone(), None), "jwks.too_large").await;
+        issuer.answer(&place, Answer::Raw(http(200, "", &padded(128 * 1024))));
+        run_ready(&config(name.clone(), None)).await;
+        issuer.answer(&place, Answer::Raw(http(404, "", "")));
+    }
+}
+
+/// The clock runs ahead whenever nothing else does: an answer may come too late, which is a failure like any other.
+#[tokio::test(start_paused = true)]
+async fn failures_in_a_row_are_followed_by_ever_longer_waits() {
+    let nobody = Issuer::parse("http://127.0.0.1:9").unwrap();
+    let store = run(&config(nobody, Some("http://127.0.0.1:9/jwks")));
+    tokio::time::sleep(Duration::from_mins(5)).await;
+    // At least 1, 1, 2, 4, 8, 16 and then 30 seconds each.
+    let failures = store.status().failures;
+    assert!((5..=16).contains(&failures), "{failures}");
+}
+
+#[test]
+fn stores_are_told_apart_and_do_not_come_back_in_step() {
+    let nobody = config(Issuer::parse("http://127.0.0.1:9").unwrap(), None);
+    let store = || KeyStore::new(&nobody, Origin::of(&nobody).unwrap()).unwrap();
+    let (one, other) = (store(), store());
+    assert_ne!(one.number(), other.number());
+    assert_ne!(one.random(), other.random());
+}
+
+#[tokio::test]
 async fn k16_whatever_the_issuer_answers_old_keys_stay_in_force() {
     let key = TestKey::new("a");
     for (bad, reason) in [
@@ -276,10 +332,13 @@ async fn a_planned_fetch_discovers_anew_and_an_unplanned_one_goes_straight_to_th
 async fn k22_a_document_of_another_issuer_is_not_used() {
     let issuer = TestIssuer::with_keys(&[&TestKey::new("a")]).await;
     let jwks_uri = format!("http://{}/jwks", issuer.address);
-    let place = "/.well-known/openid-configuration";
-    issuer.answer(place, ok(&json!({ "issuer": "https://evil.test", "jwks_uri": jwks_uri })));
-    failing_with(&config(issuer.issuer(""), None), "issuer.mismatch").await;
-    assert!(!issuer.hits().contains(&"/jwks".to_owned()));
+    // Whichever place it is at: that there is nothing at the other one tells less.
+    for place in ["/.well-known/oauth-authorization-server", "/.well-known/openid-configuration"] {
+        issuer.answer(place, ok(&json!({ "issuer": "https://evil.test", "jwks_uri": jwks_uri })));
+        failing_with(&config(issuer.issuer(""), None), "issuer.mismatch").await;
+        assert!(!issuer.hits().contains(&"/jwks".to_owned()));
+        issuer.answer(place, Answer::Raw(http(404, "", "")));
+    }
 }
 
 #[tokio::test]
@@ -335,4 +394,14 @@ fn d21_a_million_unknown_key_ids_hold_under_256_bytes_for_each_that_is_remembere
     assert!(store.absent.len() > MAX_ABSENT / 2, "the test sees what is held: {}", store.absent.len());
     assert!(first.bytes_max < 256 * MAX_ABSENT as u64, "{first:?}");
     assert!(second.bytes_current.abs() < 64 * 1024, "more add nothing: {second:?}");
+}
+
+#[tokio::test]
+async fn an_issuer_that_no_configuration_names_is_asked_no_more() {
+    let issuer = TestIssuer::start().await;
+    let store = Arc::new(KeyStore::new(&issuer.config(), Origin::of(&issuer.config()).unwrap()).unwrap());
+    let mut tasks = JoinSet::new();
+    tasks.spawn(Arc::clone(&store).run(CancellationToken::new()));
+    store.retire();
+    timeout(Duration::from_secs(10), tasks.join_all()).await.unwrap();
 }

@@ -186,6 +186,19 @@ async fn k14_a_flood_of_unknown_key_ids_is_refused_at_once_and_fetches_nothing()
 }
 
 #[tokio::test]
+async fn d19_a_key_id_looked_for_in_vain_is_remembered() {
+    let key = TestKey::new("a");
+    let gate = Gate::open(&[&key], Duration::ZERO).await;
+    let stranger = TestKey::new("b").sign(&gate.claims());
+    assert_eq!(gate.present(&stranger).await.unwrap_err(), Rejection::Token(TokenError::KeyId));
+    assert_eq!(gate.store().looked_for_in_vain(), 1);
+    // A known one under which another key signed is looked for again: it may have been replaced.
+    let forged = TestKey::new("a").sign(&gate.claims());
+    assert_eq!(gate.present(&forged).await.unwrap_err(), Rejection::Token(TokenError::Signature));
+    assert_eq!(gate.store().looked_for_in_vain(), 0, "another fetch, another chance");
+}
+
+#[tokio::test]
 async fn k23_a_withdrawn_key_stops_verifying_at_once_for_cached_tokens_too() {
     let (a, b) = (TestKey::new("a"), TestKey::new("b"));
     let gate = Gate::open(&[&a, &b], Duration::ZERO).await;

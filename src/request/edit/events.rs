@@ -164,4 +164,19 @@ mod tests {
         editor.feed(b": 34567890").unwrap();
         assert_eq!(editor.feed(b"12345678"), Err(RelayError::Memory));
     }
+
+    #[test]
+    fn what_has_passed_is_free_again_once_it_is_sent_and_nothing_counts_twice() {
+        let budget = Budget::new(16);
+        let editor = || Editor::new(Some(HidesX), None, budget.clone());
+        let mut one = editor();
+        for more in [": 34567890", "", "1234"] {
+            assert_eq!(one.feed(more.as_bytes()), Ok(Bytes::new()), "{more}");
+        }
+        assert_eq!(editor().feed(b": 3"), Err(RelayError::Memory), "14 of 16 wait");
+        let passed = one.feed(b"\n\n").unwrap();
+        assert_eq!(editor().feed(b": 3"), Err(RelayError::Memory), "nobody has sent them yet");
+        drop(passed);
+        assert_eq!(editor().feed(b": 34567890123456"), Ok(Bytes::new()));
+    }
 }

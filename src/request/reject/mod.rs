@@ -241,3 +241,28 @@ pub(crate) fn allowed_on_route(method: &Method, era: Era) -> Result<(), Rejectio
     };
     known.then_some(()).ok_or(Rejection::Method { allow })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_are_told_in_whole_seconds_and_never_too_short() {
+        for (milliseconds, told) in [(0, 1), (1, 1), (999, 1), (1000, 1), (1001, 2), (2000, 2), (2500, 3)] {
+            assert_eq!(whole_seconds(Duration::from_millis(milliseconds)), told, "{milliseconds}");
+        }
+    }
+
+    #[test]
+    fn each_era_has_its_own_methods() {
+        for method in [Method::GET, Method::POST, Method::DELETE, Method::HEAD, Method::PUT, Method::TRACE] {
+            let is_post = method == Method::POST;
+            let legacy = is_post || method == Method::GET || method == Method::DELETE;
+            let refused = |allow| Err(Rejection::Method { allow });
+            let allowed = allowed_on_route(&method, Era::Legacy);
+            assert_eq!(allowed, if legacy { Ok(()) } else { refused("GET, POST, DELETE") }, "{method}");
+            let allowed = allowed_on_route(&method, Era::Modern);
+            assert_eq!(allowed, if is_post { Ok(()) } else { refused("POST") }, "{method}");
+        }
+    }
+}

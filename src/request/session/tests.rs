@@ -43,6 +43,19 @@ fn events_are_resumed_in_an_own_session_alone() {
 }
 
 #[test]
+fn ended_session_stays_ended_under_the_keys_of_a_later_configuration() {
+    let key = |byte| SessionKey([byte; 32]);
+    let before = Arc::new(Sessions::new(&[key(1)]).unwrap());
+    let head = |id| fields(&[("mcp-session-id", &before.keys.seal(&alice(), Place::Header, id).unwrap())]);
+    before.ended.insert(alice().session("ended"), ());
+    assert!(Arc::ptr_eq(&before, &Sessions::like(&before, &[key(1)]).unwrap()));
+    let after = Sessions::like(&before, &[key(2), key(1)]).unwrap();
+    assert!(!Arc::ptr_eq(&before, &after));
+    assert_eq!(after.of_fields(alice, &head("ended"), true).unwrap_err(), NotOpened::Unknown);
+    assert!(matches!(after.of_fields(alice, &head("lives"), true), Ok(Session::Header(_))));
+}
+
+#[test]
 fn endpoint_is_one_parameter_and_nothing_beside_it() {
     let sealer = Sealer::of_nobody();
     let (sessions, owner) = (&sealer.sessions, &sealer.owner);

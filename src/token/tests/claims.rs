@@ -7,6 +7,7 @@ use crate::config::Resource;
 use crate::names::Scope;
 use crate::token::Kind;
 use crate::token::TokenError;
+use crate::token::audience::is_same_url;
 
 #[test]
 fn c1_aud_that_does_not_name_the_resource_is_refused() {
@@ -84,6 +85,25 @@ fn c2_empty_path_and_lone_slash_are_one_origin() {
         ] {
             refused(judge.with("aud", aud), TokenError::Audience, (resource, aud));
         }
+    }
+}
+
+#[test]
+fn c2_only_web_urls_have_further_spellings() {
+    for (a, b) in [
+        ("http://h.example:80/mcp", "HTTP://H.example/mcp"),
+        ("https://[::1]/mcp", "https://[::1]:443/mcp"),
+        ("https://[::1]:8443/mcp", "HTTPS://[::1]:8443/mcp"),
+    ] {
+        assert!(is_same_url(a, b), "{a} {b}");
+    }
+    for (a, b) in [
+        ("ftp://h.example/mcp", "ftp://H.example/mcp"),
+        ("ftp://h.example/mcp", "ftp://h.example:80/mcp"),
+        ("ftp://h.example/mcp", "http://h.example/mcp"),
+        ("api://h.example", "api://h.example/"),
+    ] {
+        assert!(!is_same_url(a, b) && is_same_url(a, a), "{a} {b}");
     }
 }
 
@@ -240,7 +260,8 @@ fn c15_oversized_claims_are_refused() {
     refused(judge.with("email", json!(scopes(513))), TokenError::ClaimSize, "email array");
     refused(judge.with("jti", "x".repeat(4097)), TokenError::ClaimSize, "jti");
     judge.expect.facts = paths(&["groups"]);
-    judge.with("groups", json!(scopes(1170))).unwrap();
+    judge.with("groups", json!(["x".repeat(4096), "x".repeat(4096)])).unwrap();
+    refused(judge.with("groups", json!(["x".repeat(4096), "x".repeat(4097)])), TokenError::ClaimSize, "two groups");
     refused(judge.with("groups", json!(scopes(1171))), TokenError::ClaimSize, "groups");
 }
 
@@ -312,6 +333,7 @@ fn injected_claims_are_text_or_left_out() {
     let value = |value: Value| judge.with("value", value).unwrap().claim(&path("value")).map(str::to_owned);
     assert_eq!(value(json!("a b, c")).as_deref(), Some("a b, c"));
     assert_eq!(value(json!(7)).as_deref(), Some("7"));
+    assert_eq!(value(json!(-7)).as_deref(), Some("-7"));
     assert_eq!(value(json!(true)).as_deref(), Some("true"));
     assert_eq!(value(json!(["a", "b"])).as_deref(), Some("a b"));
     for lost in [json!(null), json!({"a": 1}), json!(["a", 1])] {

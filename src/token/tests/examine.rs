@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::support::{Judge, claims, ec};
+use super::support::{Judge, claims, ec, path};
 use crate::token::TokenError;
 use crate::token::verify::Unverified;
 
@@ -47,4 +47,24 @@ fn long_values_are_cut() {
     let examined = Unverified::read(&token).unwrap().examine(&judge.expect, None, judge.now);
     assert!(examined.iter().all(|one| one.found.as_ref().is_none_or(|text| text.chars().count() <= 201)));
     assert!(examined.iter().all(|one| one.verdict.is_ok()));
+    let is_cut = |name: &str| {
+        examined.iter().find(|one| one.name == name).unwrap().found.as_ref().is_some_and(|text| text.ends_with('…'))
+    };
+    assert!(is_cut("aud") && !is_cut("sub"));
+}
+
+#[test]
+fn a_claim_that_must_have_its_text_is_called_by_its_name() {
+    let mut judge = Judge::new();
+    judge.expect.rules.claims.require = vec![(path("token_use"), "access".to_owned())];
+    let kind_of_token = |claims: &serde_json::Value| {
+        let token = ec().token(&ec().header(), claims);
+        let examined = Unverified::read(&token).unwrap().examine(&judge.expect, None, judge.now);
+        let wrong = examined.into_iter().find_map(|one| Some((one.name, one.verdict.err()?)));
+        wrong.unwrap()
+    };
+    assert_eq!(kind_of_token(&claims()), ("token_use".to_owned(), TokenError::Required));
+    let mut bound = claims();
+    bound["cnf"] = json!({"jkt": "x"});
+    assert_eq!(kind_of_token(&bound), ("cnf".to_owned(), TokenError::Confirmation));
 }

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::support::{Judge, claims, ec, encode, refused};
+use super::support::{Judge, NOW, claims, ec, encode, refused};
 use crate::keys::jwks::KeySet;
 use crate::token::TokenError;
 
@@ -15,7 +15,8 @@ fn an_honest_token_gives_the_identity_it_names() {
     assert_eq!(identity.client().unwrap().as_str(), "editor");
     assert_eq!(identity.tenant().unwrap().as_str(), "acme");
     assert_eq!(identity.token_id(), Some("t-1"));
-    assert_eq!(identity.expires_at(), super::support::NOW + 600 + 30);
+    assert_eq!(identity.issued_at(), Some(NOW - 60));
+    assert_eq!(identity.expires_at(), NOW + 600 + 30);
     assert!(judge.keys.contains(identity.key()));
     Judge::strict().claims(|_| {}).unwrap();
 }
@@ -80,6 +81,7 @@ fn t11_token_over_the_bound_is_refused_before_it_is_read() {
     for token in ["a".repeat(16 * 1024 + 1), ".".repeat(1 << 20), "\u{e9}".repeat(1 << 14)] {
         refused(judge.judge(&token), TokenError::Size, token.len());
     }
+    refused(judge.judge(&"a".repeat(16 * 1024)), TokenError::Shape, "as long as may be");
     judge.claims(|claims| claims["padding"] = "x".repeat(11_000).into()).unwrap();
 }
 
