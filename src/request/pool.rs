@@ -198,9 +198,10 @@ mod tests {
     /// A connection, the task that drives it, and the upstream's end of it.
     async fn connection() -> (http1::SendRequest<Upload>, JoinSet<()>, DuplexStream) {
         let (near, far) = tokio::io::duplex(64);
-        let (sender, connection) = http1::handshake(TokioIo::new(near)).await.unwrap();
+        let (mut sender, connection) = http1::handshake(TokioIo::new(near)).await.unwrap();
         let mut driver = JoinSet::new();
         driver.spawn(connection.map(forget));
+        sender.ready().await.unwrap();
         (sender, driver, far)
     }
 
@@ -218,6 +219,23 @@ mod tests {
         assert_eq!(idle(&pool), MAX_IDLE);
         pool.shed(Instant::now() + IDLE);
         assert_eq!(idle(&pool), 0);
+    }
+
+    #[tokio::test]
+    async fn what_is_not_free_makes_way_for_what_is() {
+        let pool = pool();
+        let mut ends = Vec::new();
+        for _ in 0..MAX_IDLE {
+            // Driven by nobody, like one whose answer was broken off: not free, and not closed.
+            let (near, far) = tokio::io::duplex(64);
+            let (sender, connection) = http1::handshake(TokioIo::new(near)).await.unwrap();
+            pool.give_back(sender);
+            ends.push((connection, far));
+        }
+        assert!(idle(&pool) == MAX_IDLE && pool.take().is_none());
+        let (sender, _driver, _far) = connection().await;
+        pool.give_back(sender);
+        assert!(idle(&pool) == 1 && pool.take().is_some());
     }
 
     #[tokio::test]
