@@ -198,9 +198,10 @@ mod tests {
     /// A connection, the task that drives it, and the upstream's end of it.
     async fn connection() -> (http1::SendRequest<Upload>, JoinSet<()>, DuplexStream) {
         let (near, far) = tokio::io::duplex(64);
-        let (sender, connection) = http1::handshake(TokioIo::new(near)).await.unwrap();
+        let (mut sender, connection) = http1::handshake(TokioIo::new(near)).await.unwrap();
         let mut driver = JoinSet::new();
         driver.spawn(connection.map(forget));
+        sender.ready().await.unwrap();
         (sender, driver, far)
     }
 
