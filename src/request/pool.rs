@@ -181,10 +181,11 @@ fn lock<T>(of: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use hyper_util::rt::TokioIo;
-    use tokio::io::DuplexStream;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
     use tokio::task::JoinSet;
 
     use super::*;
+    use crate::request::receive::Received;
 
     fn pool() -> Arc<Pool> {
         let tls = crate::trust::client_tls(None).unwrap();
@@ -236,6 +237,65 @@ mod tests {
         let (sender, _driver, _far) = connection().await;
         pool.give_back(sender);
         assert!(idle(&pool) == 1 && pool.take().is_some());
+    }
+
+    /// An upstream that answers each connection's first request.
+    async fn answering(answers: usize) -> (Uri, JoinSet<()>) {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let place = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
+        let mut serving = JoinSet::new();
+        serving.spawn(async move {
+            for _ in 0..answers {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                stream.read(&mut [0; 1024]).await.unwrap();
+                stream.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").await.unwrap();
+            }
+        });
+        (place, serving)
+    }
+
+    fn request() -> Request<Upload> {
+        let mut request = Request::new(Upload::new(Received::default()).0);
+        request.headers_mut().insert(HOST, http::HeaderValue::from_static("h"));
+        request
+    }
+
+    const TARGET: PathAndQuery = PathAndQuery::from_static("/mcp");
+
+    #[tokio::test]
+    async fn what_a_dying_connection_did_not_take_goes_over_a_new_one_once() {
+        for answers in [1, 0] {
+            let (place, _serving) = answering(answers).await;
+            let pool = Pool::new(Connector::new(crate::trust::unused_tls().unwrap(), Duration::from_secs(1)), place);
+            let (near, _far) = tokio::io::duplex(64);
+            let (mut sender, connection) = http1::handshake(TokioIo::new(near)).await.unwrap();
+            let mut connection = Box::pin(connection);
+            tokio::select! {
+                _ = &mut connection => unreachable!("nobody has closed it"),
+                ready = sender.ready() => ready.unwrap(),
+            }
+            pool.give_back(sender);
+            let mut sending = Box::pin(pool.send(TARGET, request()));
+            assert!((&mut sending).now_or_never().is_none(), "the request waits to be taken");
+            drop(connection);
+            let sent = sending.await;
+            assert_eq!(sent.map(|(response, _)| response.status().as_u16()).ok(), (answers == 1).then_some(204));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_request_that_the_upstream_may_have_seen_is_never_repeated() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let place = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
+        let pool = Pool::new(Connector::new(crate::trust::unused_tls().unwrap(), Duration::from_secs(1)), place);
+        let cutting = async {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            stream.read(&mut [0; 1024]).await.unwrap();
+            drop(stream);
+            tokio::time::timeout(Duration::from_millis(200), listener.accept()).await
+        };
+        let (sent, again) = tokio::join!(pool.send(TARGET, request()), cutting);
+        assert!(matches!(sent, Err(SendError::Exchange(_))) && again.is_err());
     }
 
     #[tokio::test]
