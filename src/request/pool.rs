@@ -247,7 +247,7 @@ mod tests {
         serving.spawn(async move {
             for _ in 0..answers {
                 let (mut stream, _) = listener.accept().await.unwrap();
-                stream.read(&mut [0; 1024]).await.unwrap();
+                assert!(stream.read(&mut [0; 1024]).await.unwrap() > 0);
                 stream.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").await.unwrap();
             }
         });
@@ -290,7 +290,7 @@ mod tests {
         let pool = Pool::new(Connector::new(crate::trust::unused_tls().unwrap(), Duration::from_secs(1)), place);
         let cutting = async {
             let (mut stream, _) = listener.accept().await.unwrap();
-            stream.read(&mut [0; 1024]).await.unwrap();
+            assert!(stream.read(&mut [0; 1024]).await.unwrap() > 0);
             drop(stream);
             tokio::time::timeout(Duration::from_millis(200), listener.accept()).await
         };
