@@ -87,7 +87,7 @@ pub(super) fn parts(line: &str) -> Option<Parts<'_>> {
     is_digest.then_some(Parts { said, seq: seq.parse().ok()?, chain })
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(super) fn hex(bytes: &[u8]) -> String {
     let mut text = vec![0; 2 * bytes.len()];
     write_hex(bytes, &mut text);
     // They are digits.

@@ -2,12 +2,13 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::fmt::Write as _;
 
 use aws_lc_rs::hmac;
 
 use crate::config::watching;
 use crate::token::Caller;
+
+use super::chain::hex;
 
 /// 128 bits of the digest: enough to tell people apart.
 const DIGEST_BYTES: usize = 16;
@@ -44,12 +45,7 @@ impl Subjects {
 fn hashed(key: &hmac::Key, caller: &Caller) -> String {
     let (issuer, subject) = (caller.issuer().as_str(), caller.subject().as_str());
     let tag = hmac::sign(key, format!("{}:{issuer}{subject}", issuer.len()).as_bytes());
-    let mut text = String::from("hmac:");
-    for byte in tag.as_ref().iter().take(DIGEST_BYTES) {
-        // Writing to a String cannot fail.
-        _ = write!(text, "{byte:02x}");
-    }
-    text
+    format!("hmac:{}", hex(tag.as_ref().get(..DIGEST_BYTES).unwrap_or_default()))
 }
 
 impl fmt::Debug for Subjects {
