@@ -41,9 +41,12 @@ pub(crate) fn client_tls(extra_ca: Option<&Path>) -> Result<ClientConfig, TrustE
     with_roots(roots)
 }
 
-/// The same where every URL says plain text: it trusts nobody, and reads no roots for nothing.
-pub(crate) fn unused_tls() -> Result<ClientConfig, TrustError> {
-    with_roots(RootCertStore::empty())
+/// The same for URLs of one scheme. Where that is plain text it is never used: it trusts nobody, and reads no roots for nothing.
+pub(crate) fn client_tls_towards(scheme: Option<&str>, extra_ca: Option<&Path>) -> Result<ClientConfig, TrustError> {
+    match (scheme, extra_ca) {
+        (Some("http"), None) => with_roots(RootCertStore::empty()),
+        _ => client_tls(extra_ca),
+    }
 }
 
 fn with_roots(roots: RootCertStore) -> Result<ClientConfig, TrustError> {

@@ -12,7 +12,7 @@ use super::jwks::{KeySet, KeySetError, Parsed};
 use super::pace;
 use crate::config::{IssuerConfig, KeyRules, is_loopback};
 use crate::names::Issuer;
-use crate::trust::{self, TrustError, client_tls, unused_tls};
+use crate::trust::{self, TrustError, client_tls_towards};
 
 /// Far more than 100 keys with certificate chains need (threat K17).
 const MAX_KEY_SET_BYTES: usize = 512 * 1024;
@@ -184,8 +184,7 @@ fn client(config: &IssuerConfig) -> Result<reqwest::Client, TrustError> {
     let accept =
         HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static("application/json, application/jwk-set+json"))]);
     // With an address for the key set nothing else is fetched.
-    let is_plain = config.jwks_uri.as_ref().is_some_and(|uri| uri.scheme() == "http") && config.ca.is_none();
-    let tls = if is_plain { unused_tls()? } else { client_tls(config.ca.as_deref())? };
+    let tls = client_tls_towards(config.jwks_uri.as_ref().map(url::Url::scheme), config.ca.as_deref())?;
     let client = reqwest::Client::builder()
         .tls_backend_preconfigured(tls)
         .https_only(!config.insecure_http)

@@ -266,7 +266,10 @@ mod tests {
     async fn what_a_dying_connection_did_not_take_goes_over_a_new_one_once() {
         for answers in [1, 0] {
             let (place, _serving) = answering(answers).await;
-            let pool = Pool::new(Connector::new(crate::trust::unused_tls().unwrap(), Duration::from_secs(1)), place);
+            let pool = Pool::new(
+                Connector::new(crate::trust::client_tls_towards(Some("http"), None).unwrap(), Duration::from_secs(1)),
+                place,
+            );
             let (near, _far) = tokio::io::duplex(64);
             let (mut sender, connection) = http1::handshake(TokioIo::new(near)).await.unwrap();
             let mut connection = Box::pin(connection);
@@ -287,7 +290,10 @@ mod tests {
     async fn a_request_that_the_upstream_may_have_seen_is_never_repeated() {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let place = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
-        let pool = Pool::new(Connector::new(crate::trust::unused_tls().unwrap(), Duration::from_secs(1)), place);
+        let pool = Pool::new(
+            Connector::new(crate::trust::client_tls_towards(Some("http"), None).unwrap(), Duration::from_secs(1)),
+            place,
+        );
         let cutting = async {
             let (mut stream, _) = listener.accept().await.unwrap();
             assert!(stream.read(&mut [0; 1024]).await.unwrap() > 0);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use http::header::{self, HeaderValue};
-use http::uri::{PathAndQuery, Scheme};
+use http::uri::PathAndQuery;
 use http::{Method, Request, Response, Uri};
 use hyper::body::Incoming;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -61,8 +61,7 @@ impl UpstreamClient {
     }
 
     fn new(upstream: &Upstream, origin: Origin) -> Result<Self, TrustError> {
-        let is_plain = upstream.url.scheme() == Some(&Scheme::HTTP) && upstream.ca.is_none();
-        let tls = if is_plain { trust::unused_tls()? } else { trust::client_tls(upstream.ca.as_deref())? };
+        let tls = trust::client_tls_towards(upstream.url.scheme_str(), upstream.ca.as_deref())?;
         let connector = Connector::new(tls, upstream.timeouts.connect);
         let authority = upstream.url.authority().map_or("", http::uri::Authority::as_str);
         Ok(Self {
