@@ -8,6 +8,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
 use crate::attacker::{HOST, Target, write};
+pub(crate) use crate::support::block;
 use crate::support::within;
 
 pub(crate) const DATA: u8 = 0x0;
@@ -124,31 +125,4 @@ pub(crate) fn post_block(path: &str, token: Option<&str>) -> Vec<u8> {
     ];
     fields.extend(token.as_deref().map(|token| ("authorization", token)));
     block(0x00, &fields)
-}
-
-/// Literal field lines: `0x00` without indexing, `0x40` with (RFC 7541 §6.2).
-pub(crate) fn block(kind: u8, fields: &[(&str, &str)]) -> Vec<u8> {
-    let mut block = Vec::new();
-    for (name, value) in fields {
-        block.push(kind);
-        for text in [name, value] {
-            integer(&mut block, text.len());
-            block.extend(text.bytes());
-        }
-    }
-    block
-}
-
-/// RFC 7541 §5.1 with a prefix of 7 bits.
-fn integer(block: &mut Vec<u8>, value: usize) {
-    if value < 127 {
-        return block.push(u8::try_from(value).unwrap());
-    }
-    block.push(127);
-    let mut rest = value - 127;
-    while rest >= 128 {
-        block.push(u8::try_from(rest % 128).unwrap() | 128);
-        rest /= 128;
-    }
-    block.push(u8::try_from(rest).unwrap());
 }

@@ -3,6 +3,7 @@
 #[path = "../it/support/mod.rs"]
 mod shared;
 
+pub(crate) use shared::http2::block;
 pub(crate) use shared::{Issuer, Process, keys, mint, process, wire};
 
 use std::time::{Duration, Instant};

@@ -81,7 +81,7 @@ impl RawHttp2 {
         let stream = self.next_stream;
         self.next_stream += 2;
         let flags = if ends { END_HEADERS | END_STREAM } else { END_HEADERS };
-        self.frame(HEADERS, flags, stream, &block(fields)).await;
+        self.frame(HEADERS, flags, stream, &block(0x00, fields)).await;
         stream
     }
 
@@ -89,20 +89,20 @@ impl RawHttp2 {
     pub(crate) async fn half_head(&mut self, fields: &[(&str, &str)]) -> u32 {
         let stream = self.next_stream;
         self.next_stream += 2;
-        self.frame(HEADERS, 0, stream, &block(fields)).await;
+        self.frame(HEADERS, 0, stream, &block(0x00, fields)).await;
         stream
     }
 
     /// More of such a head, not its end.
     pub(crate) async fn more_head(&mut self, stream: u32, fields: &[(&str, &str)]) {
-        self.frame(CONTINUATION, 0, stream, &block(fields)).await;
+        self.frame(CONTINUATION, 0, stream, &block(0x00, fields)).await;
     }
 
     /// Sends a head with one field that stands in it so often, all but once as a reference of one byte (RFC 7541 §6.1, §6.2.1).
     pub(crate) async fn repeated_field(&mut self, fields: &[(&str, &str)], name: &str, value: &str, times: usize) {
         let stream = self.next_stream;
         self.next_stream += 2;
-        let mut block = block(fields);
+        let mut block = block(0x00, fields);
         block.push(0x40);
         for text in [name, value] {
             integer(&mut block, text.len());
@@ -175,11 +175,11 @@ fn number(bytes: &[u8]) -> u32 {
     u32::from_be_bytes([bytes[0], bytes[1], bytes[2], bytes[3]])
 }
 
-/// Literal field lines without indexing and without Huffman coding (RFC 7541 §6.2.2).
-fn block(fields: &[(&str, &str)]) -> Vec<u8> {
+/// Literal field lines without Huffman coding: `0x00` without indexing, `0x40` with (RFC 7541 §6.2).
+pub(crate) fn block(kind: u8, fields: &[(&str, &str)]) -> Vec<u8> {
     let mut block = Vec::new();
     for (name, value) in fields {
-        block.push(0);
+        block.push(kind);
         for text in [name, value] {
             integer(&mut block, text.len());
             block.extend(text.bytes());
