@@ -50,6 +50,8 @@ pub mod oauth;
 
 pub mod headers;
 
+pub mod head;
+
 mod trust;
 
 pub mod config;
@@ -57,6 +59,8 @@ pub mod config;
 pub mod names;
 
 mod network;
+
+mod deadline;
 
 mod spool;
 

@@ -87,6 +87,20 @@ impl<'a> Object<'a> {
         self.line.extend_from_slice(if value { b"true" } else { b"false" });
     }
 
+    /// JSON text as it was written by somebody else.
+    pub(crate) fn written(&mut self, name: &str, json: &str) {
+        self.name(name);
+        self.line.extend_from_slice(json.as_bytes());
+    }
+
+    /// An object in it.
+    pub(crate) fn object(&mut self, name: &str, write: impl FnOnce(&mut Object<'_>)) {
+        self.name(name);
+        let mut inner = Object::begin(self.line);
+        write(&mut inner);
+        inner.end();
+    }
+
     /// In milliseconds, to the microsecond.
     pub(crate) fn millis(&mut self, name: &str, time: Duration) {
         let micros = time.as_micros() + u128::from(time.subsec_nanos() % 1000 >= 500);

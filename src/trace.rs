@@ -1,12 +1,14 @@
 //! W3C Trace Context: a valid incoming trace goes on, anything else starts a new one.
 
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderName, HeaderValue};
 
-use crate::headers::from_ascii_bytes;
+use crate::head::{Fields, Lines, as_text};
 use crate::text::{Hex, write_hex};
 
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
+/// What the gateway says of it to upstreams.
+pub(crate) const FIELDS: [HeaderName; 2] = [TRACEPARENT, TRACESTATE];
 /// W3C Trace Context §3.3.1.5 asks for at least this much to be passed on.
 const MAX_STATE_BYTES: usize = 512;
 /// W3C Trace Context §3.2.2.5: the only flag that is ours to change.
@@ -27,36 +29,29 @@ pub(crate) struct Trace {
 
 impl Trace {
     /// Same trace id and a new span, or, for an invalid or doubled `traceparent`, a new trace without state.
-    pub(crate) fn begin(headers: &HeaderMap) -> Self {
+    pub(crate) fn begin(fields: &Fields) -> Self {
         let span_id = fastrand::u64(1..);
-        let mut parents = headers.get_all(&TRACEPARENT).iter();
-        let known = match (parents.next(), parents.next()) {
-            (Some(parent), None) => parent.to_str().ok().and_then(parse),
-            _ => None,
-        };
+        let known = fields.once(&TRACEPARENT).ok().flatten().and_then(as_text).and_then(parse);
         let Some((trace_id, parent_id, flags)) = known else {
             let id = fastrand::u128(1..);
             return Self { id, parent_id: None, span_id, flags: 0, state: None, text: Hex::of(id) };
         };
-        let mut states = headers.get_all(&TRACESTATE).iter();
-        let state = match (states.next(), states.next()) {
-            (Some(state), None) if state.len() <= MAX_STATE_BYTES => Some(state.clone()),
-            _ => None,
-        };
+        let state = fields.once(&TRACESTATE).ok().flatten().filter(|state| state.len() <= MAX_STATE_BYTES);
+        let state = state.and_then(|state| HeaderValue::from_bytes(state).ok());
         Self { id: trace_id, parent_id: Some(parent_id), span_id, flags, state, text: Hex::of(trace_id) }
     }
 
-    /// Says to the upstream what trace it is part of; replaces whatever the client sent.
-    pub(crate) fn write(&self, headers: &mut HeaderMap) {
-        headers.remove(&TRACESTATE);
+    /// Says to the upstream what trace it is part of; what the client sent has been removed.
+    pub(crate) fn write(&self, lines: &mut Lines) {
         let (span_id, flags) = (self.span_id, self.flags);
         let (mut span, mut flag) = ([0; 16], [0; 2]);
         write_hex(&span_id.to_be_bytes(), &mut span);
         write_hex(&[flags], &mut flag);
-        let parts: [&[u8]; 6] = [b"00-", self.text.as_str().as_bytes(), b"-", &span, b"-", &flag];
-        headers.insert(TRACEPARENT, from_ascii_bytes(parts.concat()));
+        // They are digits.
+        let [span, flag] = [span.as_slice(), &flag].map(|digits| std::str::from_utf8(digits).unwrap_or_default());
+        lines.push_text(&TRACEPARENT, &["00-", self.text.as_str(), "-", span, "-", flag]);
         if let Some(state) = &self.state {
-            headers.insert(TRACESTATE, state.clone());
+            lines.push(&TRACESTATE, state);
         }
     }
 
@@ -110,15 +105,16 @@ mod tests {
 
     const GOOD: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
-    fn run(parents: &[&'static str]) -> HeaderMap {
-        let mut headers = HeaderMap::new();
+    fn run(parents: &[&'static str]) -> http::HeaderMap {
+        let mut headers = http::HeaderMap::new();
         for parent in parents {
             headers.append(TRACEPARENT, HeaderValue::from_static(parent));
         }
         headers.insert(TRACESTATE, HeaderValue::from_static("vendor=1"));
-        let trace = Trace::begin(&headers);
-        trace.write(&mut headers);
-        headers
+        let trace = Trace::begin(&Fields::from(&headers));
+        let mut lines = Lines::default();
+        trace.write(&mut lines);
+        lines.to_map()
     }
 
     #[test]

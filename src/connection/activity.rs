@@ -2,7 +2,7 @@
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
@@ -18,8 +18,6 @@ pub(crate) struct Activity(Mutex<State>);
 struct State {
     under_way: usize,
     idle_since: Instant,
-    /// Waits until nothing is under way.
-    waiting: Option<Waker>,
 }
 
 /// One request under way; dropped with its response body.
@@ -28,20 +26,13 @@ pub(crate) struct UnderWay(Arc<Activity>);
 
 impl Activity {
     pub(crate) fn new() -> Arc<Self> {
-        Arc::new(Self(Mutex::new(State { under_way: 0, idle_since: Instant::now(), waiting: None })))
+        Arc::new(Self(Mutex::new(State { under_way: 0, idle_since: Instant::now() })))
     }
 
     /// Counts a request until the value is dropped.
     pub(crate) fn begin(self: &Arc<Self>) -> UnderWay {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).under_way += 1;
         UnderWay(Arc::clone(self))
-    }
-
-    /// True when nothing is under way; otherwise the task is woken when that may have changed.
-    pub(crate) fn is_idle(&self, cx: &Context<'_>) -> bool {
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        state.waiting = (state.under_way > 0).then(|| cx.waker().clone());
-        state.under_way == 0
     }
 
     /// Since when nothing is under way; `None` while something is.
@@ -56,9 +47,6 @@ impl Drop for UnderWay {
         let mut state = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
         state.under_way -= 1;
         state.idle_since = Instant::now();
-        let waiting = state.waiting.take();
-        drop(state);
-        waiting.into_iter().for_each(Waker::wake);
     }
 }
 

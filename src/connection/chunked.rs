@@ -1,4 +1,8 @@
-//! Follows a chunked body to its end (RFC 9112 §7.1), strictly: what could be read in two ways is no body. Pure.
+//! Reads a chunked body to its end (RFC 9112 §7.1), strictly: what could be read in two ways is no body. Pure.
+
+use bytes::{Buf as _, Bytes, BytesMut};
+
+use crate::head::judge::is_name_letter;
 
 /// Chunk extensions and trailers of one body, together (threat F7).
 const MAX_EXTRA_BYTES: usize = 16 * 1024;
@@ -19,6 +23,7 @@ enum Place {
     DataCr,
     DataLf,
     TrailerStart,
+    TrailerName,
     Trailer,
     TrailerLf,
     EndLf,
@@ -44,21 +49,22 @@ impl Chunked {
         self.place == Place::End
     }
 
-    /// How many of these bytes belong to the body.
-    pub(crate) fn advance(&mut self, bytes: &[u8]) -> Result<usize, Malformed> {
-        let mut rest = bytes;
-        while let (Some((&byte, after)), false) = (rest.split_first(), self.is_ended()) {
+    /// The next data of these bytes; what only frames it is taken off and judged. `None`: there is no more in them.
+    pub(crate) fn take(&mut self, bytes: &mut BytesMut) -> Result<Option<Bytes>, Malformed> {
+        let mut framing = 0;
+        while let (Some(&byte), false) = (bytes.get(framing), self.is_ended()) {
             if let Place::Data { left } = self.place {
-                let here = usize::try_from(left).unwrap_or(usize::MAX).min(rest.len());
-                rest = rest.get(here..).unwrap_or_default();
+                bytes.advance(framing);
+                let here = usize::try_from(left).unwrap_or(usize::MAX).min(bytes.len());
                 let left = left - here as u64;
                 self.place = if left == 0 { Place::DataCr } else { Place::Data { left } };
-            } else {
-                self.place = self.step(byte)?;
-                rest = after;
+                return Ok(Some(bytes.split_to(here).freeze()));
             }
+            self.place = self.step(byte)?;
+            framing += 1;
         }
-        Ok(bytes.len() - rest.len())
+        bytes.advance(framing);
+        Ok(None)
     }
 
     fn step(&mut self, byte: u8) -> Result<Place, Malformed> {
@@ -75,7 +81,9 @@ impl Chunked {
             (Place::DataCr, b'\r') => Ok(Place::DataLf),
             (Place::DataLf, b'\n') => Ok(NEXT_SIZE),
             (Place::TrailerStart, b'\r') => Ok(Place::EndLf),
-            (Place::TrailerStart, b'!'..=b'~') | (Place::Trailer, b'\t' | b' '..=b'~') => self.extra(Place::Trailer),
+            // RFC 9112 §7.1.2: a trailer is a field, and nothing else.
+            (Place::TrailerStart | Place::TrailerName, byte) if is_name_letter(byte) => self.extra(Place::TrailerName),
+            (Place::TrailerName, b':') | (Place::Trailer, b'\t' | b' '..=b'~') => self.extra(Place::Trailer),
             (Place::Trailer, b'\r') => Ok(Place::TrailerLf),
             (Place::SizeLf { size: 0 } | Place::TrailerLf, b'\n') => Ok(Place::TrailerStart),
             (Place::EndLf, b'\n') => Ok(Place::End),
@@ -93,15 +101,31 @@ impl Chunked {
 mod tests {
     use super::*;
 
+    /// Everything that these bytes bring.
+    fn take(chunked: &mut Chunked, bytes: &mut BytesMut) -> Result<Vec<u8>, Malformed> {
+        let mut data = Vec::new();
+        while let Some(piece) = chunked.take(bytes)? {
+            assert!(!piece.is_empty());
+            data.extend_from_slice(&piece);
+        }
+        Ok(data)
+    }
+
+    fn taken(text: &str) -> Result<Vec<u8>, Malformed> {
+        take(&mut Chunked::new(), &mut text.as_bytes().into())
+    }
+
     #[test]
-    fn the_end_is_found_whatever_the_pieces() {
+    fn data_and_end_are_found_whatever_the_pieces() {
         let body = b"4;x=\"y\"\r\nwiki\r\nA\r\n0123456789\r\n0\r\nTrailer: v\r\n\r\n";
         let both = [&body[..], b"GET / HTTP/1.1\r\n"].concat();
         for cut in 0..both.len() {
-            let mut chunked = Chunked::new();
-            let first = chunked.advance(&both[..cut]).unwrap();
-            let second = chunked.advance(&both[first..]).unwrap();
-            assert_eq!((first + second, chunked.is_ended()), (body.len(), true), "cut at {cut}");
+            let (mut chunked, mut bytes) = (Chunked::new(), BytesMut::from(&both[..cut]));
+            let mut data = take(&mut chunked, &mut bytes).unwrap();
+            bytes.extend_from_slice(&both[cut..]);
+            data.extend(take(&mut chunked, &mut bytes).unwrap());
+            assert_eq!((&*data, &*bytes), (&b"wiki0123456789"[..], &both[body.len()..]), "cut at {cut}");
+            assert!(chunked.is_ended(), "cut at {cut}");
         }
     }
 
@@ -122,19 +146,23 @@ mod tests {
             "ffffffffffffffff\r\n",
             "0\r\n\n",
             "0\r\nA: b\n",
+            "0\r\nfold\r\n",
+            "0\r\n x: y\r\n",
+            "0\r\nx : y\r\n",
+            "0\r\n: y\r\n",
             ";x\r\n",
             "4;\0\r\n",
         ];
         for text in bad {
-            assert_eq!(Chunked::new().advance(text.as_bytes()), Err(Malformed), "{text:?}");
+            assert_eq!(taken(text), Err(Malformed), "{text:?}");
         }
     }
 
     #[test]
     fn f7_extensions_are_bounded() {
         let flood = format!("1;{}", "x".repeat(MAX_EXTRA_BYTES));
-        assert_eq!(Chunked::new().advance(flood.as_bytes()), Err(Malformed));
+        assert_eq!(taken(&flood), Err(Malformed));
         let mut drip = Chunked::new();
-        assert!((0..MAX_EXTRA_BYTES).any(|_| drip.advance(b"1;x\r\na\r\n").is_err()));
+        assert!((0..MAX_EXTRA_BYTES).any(|_| take(&mut drip, &mut b"1;x\r\na\r\n"[..].into()).is_err()));
     }
 }

@@ -3,14 +3,14 @@
 pub(crate) mod accept;
 mod activity;
 mod chunked;
-mod guard;
-pub(crate) mod head;
-mod http;
+mod http1;
+mod http2;
 mod stall;
 mod stream;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
@@ -21,6 +21,9 @@ use crate::request::provenance::Peer;
 
 use accept::Caps;
 use stall::Stall;
+
+/// A connection that was asked to end has so long to do so.
+const END_TIME: Duration = Duration::from_secs(5);
 
 /// What all connections share.
 pub(crate) struct Connections {

@@ -26,7 +26,7 @@ fn rules(block: bool) -> DetectionConfig {
 
 /// A refusal of somebody unknown; what it made suspicious.
 fn refused(detection: &Detection, address: &str, reason: &'static str, now: Instant) -> Vec<&'static str> {
-    let trace = Trace::begin(&http::HeaderMap::new());
+    let trace = Trace::begin(&crate::head::Fields::default());
     let record = Record {
         began: SystemTime::UNIX_EPOCH,
         event: "refused",

@@ -2,52 +2,19 @@
 //!
 //! Remove first, set last (threat rule 5): nothing that a client or an upstream nominates can touch what is set here.
 
+mod names;
 #[cfg(test)]
 mod tests;
 
-use std::borrow::Cow;
-use std::collections::HashSet;
 use std::net::IpAddr;
 
-use bytes::Bytes;
-use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::header::{self, HeaderName, HeaderValue};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
-/// Names of fields, spelled plainly; a trailing `-` means a whole namespace.
-struct Names {
-    list: &'static [&'static str],
-    /// For each first letter, the lengths that names may have: hardly any other field is compared with each name.
-    lengths: [u64; 128],
-}
+use crate::head::{Fields, Lines};
 
-/// Longer names count as this long.
-const LONGEST: usize = 63;
-
-impl Names {
-    const fn of(list: &'static [&'static str]) -> Self {
-        let (mut lengths, mut rest) = ([0; 128], list);
-        while let [name, others @ ..] = rest {
-            let (letters, mut length) = (name.as_bytes(), name.len());
-            if let ([first, ..], [.., last]) = (letters, letters)
-                && let Some((_, [of_first, ..])) = lengths.split_at_mut_checked(*first as usize)
-            {
-                let end = if *last == b'-' { LONGEST } else { length };
-                while length <= end {
-                    *of_first |= 1 << length;
-                    length += 1;
-                }
-            }
-            rest = others;
-        }
-        Self { list, lengths }
-    }
-
-    fn hold(&self, name: &str) -> bool {
-        let lengths = name.bytes().next().and_then(|first| self.lengths.get(usize::from(first)));
-        lengths.is_some_and(|lengths| lengths >> name.len().min(LONGEST) & 1 == 1)
-            && self.list.iter().any(|known| is(name, known))
-    }
-}
+pub use names::Stated;
+use names::{HOP_BY_HOP, JUDGED, MIRRORS, NOT_FORWARDED, NOT_RETURNED, OF_THE_BYTES, is_misspelled, spelled_plainly};
 
 /// The namespace of identity fields; every spelling of it from a client ends at the gateway.
 pub const IDENTITY_NAMESPACE: &str = "x-auth-";
@@ -63,178 +30,74 @@ pub const PSEUDONYM: &str = "portcullis";
 /// Nothing but visible ASCII survives in an injected value; `%` is encoded too, so that decoding is unambiguous.
 const NOT_VISIBLE: &AsciiSet = &CONTROLS.add(b' ').add(b'%');
 
-/// RFC 9110 §7.6.1, and the older names of the same kind: for one connection only.
-static HOP_BY_HOP: Names = Names::of(&[
-    "connection",
-    "proxy-connection",
-    "keep-alive",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-    "proxy-authorization",
-    "proxy-authenticate",
-]);
+/// What of one request may go upstream beside the rest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Passing {
+    /// The fields that repeat its body: in the legacy era they mean nothing, and nobody has held them against it.
+    pub mirrors: bool,
+    /// What codings its client can read: nobody asks for them where the answer must be read here.
+    pub codings: bool,
+}
 
-/// What of a request ends at the gateway besides hop-by-hop fields, in any spelling; a trailing `-` means a whole namespace.
-static NOT_FORWARDED: Names = Names::of(&[
-    // Credentials and what is judged here: never the upstream's business (MCP security: no token passthrough).
-    "authorization",
-    "dpop",
-    "cookie",
-    "client-cert",
-    "client-cert-chain",
-    "origin",
-    // Identity and provenance: written by the gateway alone, and what other gateways call them.
-    IDENTITY_NAMESPACE,
-    "x-portcullis-",
-    "remote-",
-    "x-remote-",
-    "ssl-client-",
-    "x-ssl-client-",
-    "forwarded",
-    "forwarded-for",
-    "x-forwarded",
-    "x-forwarded-",
-    "x-real-ip",
-    "x-client-ip",
-    "x-cluster-client-ip",
-    "true-client-ip",
-    "cf-connecting-ip",
-    "fastly-client-ip",
-    "x-request-id",
-    "baggage",
-    // Sessions: judged here, then written anew where they are the caller's.
-    "mcp-session-id",
-    "last-event-id",
-    // Second opinions about target and method (threats H9, H13).
-    "x-original-",
-    "x-envoy-",
-    "x-rewrite-url",
-    "x-http-method",
-    "x-http-method-override",
-    "x-method-override",
-    "proxy",
-    // Made new for the next connection.
-    "host",
-    "content-length",
-    "expect",
-]);
+/// Whether an answer's body stays as it is: fields that speak of its very bytes (RFC 9110 §8, RFC 9530) go when they change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bytes {
+    /// They pass.
+    Same,
+    /// They change.
+    Changed,
+    /// There are none.
+    None,
+}
 
-/// Where MCP's own fields begin.
-const MCP: &str = "mcp-";
-/// The fields that repeat a body of the modern era; a trailing `-` means a whole namespace.
-static MIRRORS: Names = Names::of(&["mcp-method", "mcp-name", "mcp-param-"]);
-/// What the fields are called by which requests were judged; the rest of a parameter's name is the tool's own.
-static JUDGED: Names = Names::of(&[
-    MCP,
-    "mcp-protocol-version",
-    "mcp-method",
-    "mcp-name",
-    "mcp-param-",
-    "content-type",
-    "content-encoding",
-]);
-
-/// What of a response ends at the gateway besides hop-by-hop fields; a trailing `-` means a whole namespace.
-static NOT_RETURNED: Names = Names::of(&[
-    // Cookies never reach the upstream, so it has no use for setting them on the public origin.
-    "set-cookie",
-    // CORS, alternative services, request ids and limits of the public origin are the gateway's to state.
-    "access-control-",
-    "alt-svc",
-    "x-request-id",
-    "www-authenticate",
-    "proxy-authentication-info",
-    // Rules for the whole public origin, which other servers share.
-    "strict-transport-security",
-    "clear-site-data",
-    "nel",
-    "report-to",
-    "accept-ch",
-    "origin-agent-cluster",
-    "service-worker-allowed",
-]);
-
-/// The fields of a client's request that may go upstream.
-pub fn for_upstream(headers: &HeaderMap) -> HeaderMap {
-    without(headers, &NOT_FORWARDED)
+/// The fields of a client's request that may go upstream; what is stated there is the gateway's alone to say.
+pub fn for_upstream(fields: &Fields, stated: &Stated, passing: Passing, to: &mut Lines) {
+    let ends_here = |plain: &[u8]| {
+        NOT_FORWARDED.hold(plain)
+            || stated.hold(plain)
+            || (!passing.mirrors && MIRRORS.hold(plain))
+            || (!passing.codings && plain == b"accept-encoding")
+    };
+    pass(fields, ends_here, to);
 }
 
 /// The fields of an upstream's response that may go to the client.
-pub fn for_client(headers: &HeaderMap) -> HeaderMap {
-    without(headers, &NOT_RETURNED)
+pub fn for_client(fields: &Fields, bytes: Bytes, to: &mut Lines) {
+    let says_type = |plain: &[u8]| plain == b"content-type" || plain == b"content-encoding";
+    let ends_here = |plain: &[u8]| {
+        NOT_RETURNED.hold(plain)
+            || (bytes != Bytes::Same && OF_THE_BYTES.hold(plain))
+            || (bytes == Bytes::None && says_type(plain))
+    };
+    pass(fields, ends_here, to);
 }
 
 /// A field by which a message was judged goes on, whatever `Connection` says of it: RFC 9110 §7.6.1 forbids nominating what is meant
 /// for all recipients, and without it the next one would read another message than the one that was judged.
-fn without(headers: &HeaderMap, unwanted: &Names) -> HeaderMap {
-    let nominated = nominated(headers);
-    let mut kept = HeaderMap::with_capacity(headers.len() + ROOM_FOR_OURS);
-    for (name, value) in headers {
-        let plain = spelled_plainly(name.as_str());
-        let ends_here = HOP_BY_HOP.hold(&plain)
-            || unwanted.hold(&plain)
-            || is_misspelled(name.as_str(), &plain)
-            || (nominated.contains(name.as_str()) && !JUDGED.hold(name.as_str()));
-        if !ends_here {
-            kept.append(name, value.clone());
+fn pass(fields: &Fields, ends_here: impl Fn(&[u8]) -> bool, to: &mut Lines) {
+    let nominated = nominated(fields);
+    for (name, value) in fields.iter() {
+        let plain = spelled_plainly(name);
+        let ends = HOP_BY_HOP.hold(&plain)
+            || ends_here(&plain)
+            || is_misspelled(name, &plain)
+            || (is_nominated(&nominated, name) && !JUDGED.hold(name));
+        if !ends {
+            to.push_judged(name, value);
         }
     }
-    kept
 }
 
-/// The gateway sets about this many fields of its own.
-const ROOM_FOR_OURS: usize = 16;
-
-/// Fields that `Connection` nominates (RFC 9110 §7.6.1), lower case.
-fn nominated(headers: &HeaderMap) -> HashSet<String> {
-    let values = headers.get_all(header::CONNECTION).iter();
-    let names = values.flat_map(|value| value.as_bytes().split(|&b| b == b','));
-    names.map(|name| String::from_utf8_lossy(name.trim_ascii()).to_ascii_lowercase()).collect()
+/// Fields that `Connection` nominates (RFC 9110 §7.6.1), lower case, sorted: a client may nominate thousands.
+fn nominated(fields: &Fields) -> Vec<Vec<u8>> {
+    let names = fields.all(&header::CONNECTION).flat_map(|value| value.split(|&b| b == b','));
+    let mut names: Vec<_> = names.map(|name| name.trim_ascii().to_ascii_lowercase()).collect();
+    names.sort_unstable();
+    names
 }
 
-/// Removes a field in every spelling that a server could take for it.
-pub fn remove_spellings(headers: &mut HeaderMap, field: &HeaderName) {
-    let plain = spelled_plainly(field.as_str());
-    // Every spelling is as long as the field: so hardly any name is looked at.
-    let alike = headers.keys().filter(|name| name.as_str().len() == plain.len());
-    let alike: Vec<HeaderName> = alike.filter(|name| spelled_plainly(name.as_str()) == plain).cloned().collect();
-    for name in alike {
-        headers.remove(name);
-    }
-}
-
-/// Removes the fields that repeat a body: in the legacy era they mean nothing, and nobody has held them against it.
-pub fn remove_mirrors(headers: &mut HeaderMap) {
-    let mirrors: Vec<HeaderName> = headers.keys().filter(|name| is_mirror(name.as_str())).cloned().collect();
-    for name in mirrors {
-        headers.remove(name);
-    }
-}
-
-/// Whatever the spelling, the first letters are the same.
-fn is_mirror(name: &str) -> bool {
-    name.starts_with("mcp") && MIRRORS.hold(&spelled_plainly(name))
-}
-
-/// True when a server could take the field for one that was judged only in its proper spelling.
-fn is_misspelled(name: &str, plain: &str) -> bool {
-    name != plain && JUDGED.list.iter().any(|known| is(plain, known) && !is(name, known))
-}
-
-/// A trailing `-` means a whole namespace.
-fn is(name: &str, known: &str) -> bool {
-    if known.ends_with('-') { name.starts_with(known) } else { name == known }
-}
-
-/// CGI-like servers read `X_Auth_Subject` and `X.Auth.Subject` as the same variable as `X-Auth-Subject` (CVE-2025-64484).
-fn spelled_plainly(name: &str) -> Cow<'_, str> {
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
-    if name.bytes().all(is_plain) {
-        return Cow::Borrowed(name);
-    }
-    Cow::Owned(name.chars().map(|c| if u8::try_from(c).is_ok_and(is_plain) { c } else { '-' }).collect())
+fn is_nominated(nominated: &[Vec<u8>], name: &[u8]) -> bool {
+    nominated.binary_search_by(|other| other.as_slice().cmp(name)).is_ok()
 }
 
 /// A claim as a field value: visible ASCII, everything else percent-encoded as UTF-8. CR, LF and NUL cannot occur.
@@ -265,20 +128,9 @@ pub fn from_ascii(text: String) -> HeaderValue {
     HeaderValue::try_from(text).unwrap_or_else(|_| HeaderValue::from_static(""))
 }
 
-/// Text that is visible ASCII already and needs no escape.
-pub fn exactly(text: &str) -> HeaderValue {
-    HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static(""))
-}
-
-/// The same as bytes.
-pub fn from_ascii_bytes(text: Vec<u8>) -> HeaderValue {
-    HeaderValue::from_maybe_shared(Bytes::from(text)).unwrap_or(HeaderValue::from_static(""))
-}
-
 /// True when the request has been through this gateway already (RFC 9110 §7.6.3: loops).
-pub fn is_loop(headers: &HeaderMap) -> bool {
-    let values = headers.get_all(header::VIA).iter();
-    let mut hops = values.flat_map(|value| value.as_bytes().split(|&b| b == b','));
+pub fn is_loop(fields: &Fields) -> bool {
+    let mut hops = fields.all(&header::VIA).flat_map(|value| value.split(|&b| b == b','));
     hops.any(|hop| {
         hop.split(u8::is_ascii_whitespace).filter(|part| !part.is_empty()).nth(1) == Some(PSEUDONYM.as_bytes())
     })

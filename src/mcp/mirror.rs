@@ -5,8 +5,9 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use http::HeaderMap;
 use http::header::HeaderName;
+
+use crate::head::Fields;
 
 use super::message::{Content, Era, Message, Operation, naming_of};
 
@@ -29,14 +30,14 @@ const INITIALIZE: &str = "initialize";
 pub struct Mismatch;
 
 /// The era that the head alone stands for: what may be asked before the body is read.
-pub fn era_of_head(headers: &HeaderMap) -> Result<Era, Mismatch> {
-    let version = the_one(headers, &PROTOCOL_VERSION)?;
+pub fn era_of_head(fields: &Fields) -> Result<Era, Mismatch> {
+    let version = the_one(fields, &PROTOCOL_VERSION)?;
     Ok(if version.is_some_and(is_modern) { Era::Modern } else { Era::Legacy })
 }
 
 /// The era of a message whose head is this, once both agree.
-pub fn check(headers: &HeaderMap, message: &Message) -> Result<Era, Mismatch> {
-    let version = the_one(headers, &PROTOCOL_VERSION)?;
+pub fn check(fields: &Fields, message: &Message) -> Result<Era, Mismatch> {
+    let version = the_one(fields, &PROTOCOL_VERSION)?;
     let claim = message.claim.as_deref();
     if let (Some(version), Some(claim)) = (version, claim) {
         agree(is_literally(version, claim))?;
@@ -49,10 +50,10 @@ pub fn check(headers: &HeaderMap, message: &Message) -> Result<Era, Mismatch> {
     match &message.content {
         Content::Request(operation) => {
             agree(version.is_some())?;
-            check_operation(headers, operation, claims_modern, Presence::Required)?;
+            check_operation(fields, operation, claims_modern, Presence::Required)?;
         }
         // MCP 2026-07-28 asks for no fields on notifications; those that are there must be true.
-        Content::Notification(operation) => check_operation(headers, operation, claims_modern, Presence::Optional)?,
+        Content::Notification(operation) => check_operation(fields, operation, claims_modern, Presence::Optional)?,
         // Modern clients are not asked anything, so they answer nothing.
         Content::Response => return Err(Mismatch),
     }
@@ -66,14 +67,14 @@ enum Presence {
 }
 
 fn check_operation(
-    headers: &HeaderMap,
+    fields: &Fields,
     operation: &Operation,
     claims_modern: bool,
     presence: Presence,
 ) -> Result<(), Mismatch> {
     // A modern server knows no such method; a server of both eras would begin a session.
     agree(claims_modern || *operation.method != *INITIALIZE)?;
-    match the_one(headers, &METHOD)? {
+    match the_one(fields, &METHOD)? {
         Some(method) => agree(is_literally(method, &operation.method))?,
         None => agree(presence == Presence::Optional)?,
     }
@@ -81,7 +82,7 @@ fn check_operation(
         return Ok(());
     }
     let target = operation.targets.first().ok_or(Mismatch)?;
-    match the_one(headers, &NAME)? {
+    match the_one(fields, &NAME)? {
         Some(name) => agree(is_encoded(name, &target.name)),
         None => agree(presence == Presence::Optional),
     }
@@ -91,21 +92,9 @@ fn agree(does: bool) -> Result<(), Mismatch> {
     does.then_some(()).ok_or(Mismatch)
 }
 
-/// The value of a field that may stand once, without the optional white space around it (RFC 9110 §5.5).
-fn the_one<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a [u8]>, Mismatch> {
-    let mut values = headers.get_all(name).iter();
-    match (values.next(), values.next()) {
-        (None, _) => Ok(None),
-        (Some(value), None) => Ok(Some(trimmed(value.as_bytes()))),
-        (Some(_), Some(_)) => Err(Mismatch),
-    }
-}
-
-fn trimmed(mut value: &[u8]) -> &[u8] {
-    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = value {
-        value = rest;
-    }
-    value
+/// The value of a field that may stand once.
+fn the_one<'a>(fields: &'a Fields, name: &HeaderName) -> Result<Option<&'a [u8]>, Mismatch> {
+    fields.once(name).map_err(|_| Mismatch)
 }
 
 /// True when a value is a text as it stands. Bytes that are not ASCII have no agreed meaning in a field (RFC 9110 §5.5).
@@ -142,12 +131,12 @@ mod tests {
     const LEGACY: &str = "2025-11-25";
     const MODERN: &str = "2026-07-28";
 
-    fn head(fields: &[(&'static str, &str)]) -> HeaderMap {
-        let mut headers = HeaderMap::new();
+    fn head(fields: &[(&'static str, &str)]) -> Fields {
+        let mut headers = http::HeaderMap::new();
         for (name, value) in fields {
             headers.append(*name, value.parse().unwrap());
         }
-        headers
+        Fields::from(&headers)
     }
 
     fn operation(method: &str, name: Option<&str>) -> Operation {
@@ -197,7 +186,7 @@ mod tests {
         ] {
             assert_eq!(era_of_head(&head(&[("mcp-protocol-version", version)])), Ok(Era::Legacy), "{version:?}");
         }
-        assert_eq!(era_of_head(&HeaderMap::new()), Ok(Era::Legacy));
+        assert_eq!(era_of_head(&Fields::default()), Ok(Era::Legacy));
     }
 
     #[test]

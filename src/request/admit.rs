@@ -8,9 +8,10 @@ use std::time::Duration;
 use governor::clock::{Clock, DefaultClock};
 use governor::middleware::StateInformationMiddleware;
 use governor::{Quota, RateLimiter};
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderName, HeaderValue};
 
 use crate::config::{Limit, LimitKey, Quota as QuotaRule};
+use crate::head::Lines;
 use crate::token::Identity;
 
 use super::authorize::Entitled;
@@ -69,7 +70,7 @@ pub(crate) struct RateFields {
 
 impl RateFields {
     /// Appends to what an upstream says of its own limits; never replaces it.
-    pub(crate) fn write(&self, headers: &mut HeaderMap) {
+    pub(crate) fn write(&self, lines: &mut Lines) {
         let mut states = String::with_capacity(ROOM_FOR_STATE * self.states.len());
         for (name, left, wait) in &self.states {
             let separator = if states.is_empty() { "\"" } else { ", \"" };
@@ -78,11 +79,11 @@ impl RateFields {
                 states.extend([";t=", itoa::Buffer::new().format(whole_seconds(*wait))]);
             }
         }
-        let states = (!states.is_empty()).then(|| crate::headers::from_ascii(states));
-        for (name, value) in [(RATELIMIT_POLICY, self.policy.clone()), (RATELIMIT, states)] {
-            if let Some(value) = value {
-                headers.append(name, value);
-            }
+        if let Some(policy) = &self.policy {
+            lines.push(&RATELIMIT_POLICY, policy);
+        }
+        if !states.is_empty() {
+            lines.push_text(&RATELIMIT, &[&states]);
         }
     }
 

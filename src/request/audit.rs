@@ -4,8 +4,9 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use http::{Method, Request, Response, StatusCode, Uri};
+use http::{Method, StatusCode, Uri};
 
+use crate::head::Head;
 use crate::mcp::{Era, Operation};
 use crate::metrics::{Ended, Open, RouteSeries};
 use crate::names::RouteName;
@@ -15,10 +16,10 @@ use crate::text::Hex;
 use crate::token::Identity;
 use crate::trace::Trace;
 
-use super::body::ReplyBody;
 use super::provenance::Peer;
 use super::reject::Rejection;
 use super::relay::{Over, RelayError};
+use super::reply::Reply;
 use super::route::Route;
 use super::witnesses::Witnesses;
 
@@ -90,13 +91,8 @@ enum End {
 impl Audit {
     /// Begins with what the head tells. Dropped before [`Audit::finish`], it says that the client left early.
     /// `series` counts what is addressed to no route.
-    pub(crate) fn begin<B>(
-        peer: &Peer,
-        request: &Request<B>,
-        series: &Arc<RouteSeries>,
-        witnesses: &Arc<Witnesses>,
-    ) -> Self {
-        let mut trace = Trace::begin(request.headers());
+    pub(crate) fn begin(peer: &Peer, request: &Head, series: &Arc<RouteSeries>, witnesses: &Arc<Witnesses>) -> Self {
+        let mut trace = Trace::begin(&request.fields);
         if let Some(exporter) = &witnesses.exporter {
             exporter.sample(&mut trace);
         }
@@ -110,8 +106,8 @@ impl Audit {
             request_id: Hex::of(fastrand::u128(..)),
             peer: Arc::clone(&peer.address),
             client_address: None,
-            method: request.method().clone(),
-            uri: request.uri().clone(),
+            method: request.method.clone(),
+            uri: request.uri.clone(),
             route: None,
             identity: None,
             asked: None,
@@ -196,12 +192,12 @@ impl Audit {
     }
 
     /// Goes with the response body; the record is written when that is gone.
-    pub(crate) fn finish(mut self, mut response: Response<ReplyBody>) -> Response<ReplyBody> {
-        self.0.status = Some(response.status());
+    pub(crate) fn finish(mut self, mut reply: Reply) -> Reply {
+        self.0.status = Some(reply.status);
         self.0.end = End::Whole;
-        self.0.is_event_stream = response.body().is_event_stream();
-        response.body_mut().set_audit(self);
-        response
+        self.0.is_event_stream = reply.body.is_event_stream();
+        reply.body.set_audit(self);
+        reply
     }
 
     /// Bytes of the response body that went out.

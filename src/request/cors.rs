@@ -1,11 +1,13 @@
 //! `Origin` and CORS (Fetch standard §3.2): foreign origins refused, preflights answered here, answers made readable.
 
-use http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use http::request::Parts;
-use http::{Method, Response, StatusCode};
+use http::header::{self, HeaderName, HeaderValue};
+use http::{Method, StatusCode};
+
+use crate::head::{Fields, Head, Lines, as_text};
 
 use super::body::ReplyBody;
 use super::reject::Rejection;
+use super::reply::Reply;
 
 /// What MCP clients send; requested `Mcp-Param-*` are added.
 const ALLOWED_HEADERS: &str = "authorization, content-type, accept, mcp-protocol-version, mcp-session-id, last-event-id, \
@@ -21,14 +23,14 @@ const MAX_AGE: HeaderValue = HeaderValue::from_static("7200");
 const MAX_PARAMETERS: usize = 32;
 
 /// True for a preflight: `OPTIONS` with `Access-Control-Request-Method` and an `Origin`.
-pub(crate) fn is_preflight(request: &Parts) -> bool {
+pub(crate) fn is_preflight(request: &Head) -> bool {
     request.method == Method::OPTIONS
-        && request.headers.contains_key(header::ORIGIN)
-        && request.headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
+        && request.fields.has(&header::ORIGIN)
+        && request.fields.has(&header::ACCESS_CONTROL_REQUEST_METHOD)
 }
 
 /// The answer to a preflight from a listed origin; no token is asked for, none could be sent.
-pub(crate) fn preflight(request: &HeaderMap) -> Response<ReplyBody> {
+pub(crate) fn preflight(request: &Fields) -> Reply {
     no_content(&[
         (header::ACCESS_CONTROL_ALLOW_METHODS, METHODS),
         (header::ACCESS_CONTROL_ALLOW_HEADERS, allowed_headers(request)),
@@ -37,7 +39,7 @@ pub(crate) fn preflight(request: &HeaderMap) -> Response<ReplyBody> {
 }
 
 /// The answer to a preflight for a metadata document, which anyone may read.
-pub(crate) fn public_preflight(request: &HeaderMap) -> Response<ReplyBody> {
+pub(crate) fn public_preflight(request: &Fields) -> Reply {
     no_content(&[
         (header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*")),
         (header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, HEAD")),
@@ -47,19 +49,18 @@ pub(crate) fn public_preflight(request: &HeaderMap) -> Response<ReplyBody> {
 }
 
 /// Makes any answer, refusals included, readable for a listed origin.
-pub(crate) fn expose(origin: Option<HeaderValue>, has_origins: bool, headers: &mut HeaderMap) {
+pub(crate) fn expose(origin: Option<HeaderValue>, has_origins: bool, lines: &mut Lines) {
     if has_origins {
-        headers.append(header::VARY, HeaderValue::from_static("Origin"));
+        lines.push_text(&header::VARY, &["Origin"]);
     }
     if let Some(origin) = origin {
-        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
-        headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED_HEADERS);
+        lines.push(&header::ACCESS_CONTROL_ALLOW_ORIGIN, &origin);
+        lines.push(&header::ACCESS_CONTROL_EXPOSE_HEADERS, &EXPOSED_HEADERS);
     }
 }
 
-fn allowed_headers(request: &HeaderMap) -> HeaderValue {
-    let requested =
-        request.get_all(header::ACCESS_CONTROL_REQUEST_HEADERS).iter().filter_map(|value| value.to_str().ok());
+fn allowed_headers(request: &Fields) -> HeaderValue {
+    let requested = request.all(&header::ACCESS_CONTROL_REQUEST_HEADERS).filter_map(as_text);
     let names = requested
         .flat_map(|value| value.split(','))
         .filter_map(|name| HeaderName::from_bytes(name.trim().as_bytes()).ok());
@@ -69,21 +70,15 @@ fn allowed_headers(request: &HeaderMap) -> HeaderValue {
 }
 
 /// Copies the request's `Origin`, where it is on the route's list; any other is refused (MCP transports, DNS rebinding).
-pub(crate) fn checked_origin(headers: &HeaderMap, allowed: &[HeaderValue]) -> Result<Option<HeaderValue>, Rejection> {
-    let mut origins = headers.get_all(header::ORIGIN).iter();
-    match (origins.next(), origins.next()) {
-        (None, _) => Ok(None),
-        (Some(origin), None) if allowed.contains(origin) => Ok(Some(origin.clone())),
-        (Some(_), _) => Err(Rejection::ForeignOrigin),
-    }
+pub(crate) fn checked_origin(fields: &Fields, allowed: &[HeaderValue]) -> Result<Option<HeaderValue>, Rejection> {
+    let Some(origin) = fields.once(&header::ORIGIN).map_err(|_| Rejection::ForeignOrigin)? else { return Ok(None) };
+    let listed = allowed.iter().find(|allowed| allowed.as_bytes() == origin);
+    listed.cloned().map(Some).ok_or(Rejection::ForeignOrigin)
 }
 
 /// An empty answer of our own.
-fn no_content(fields: &[(HeaderName, HeaderValue)]) -> Response<ReplyBody> {
-    let mut response = Response::new(ReplyBody::fixed(""));
-    *response.status_mut() = StatusCode::NO_CONTENT;
-    response.headers_mut().extend(fields.iter().map(|(name, value)| (name.clone(), value.clone())));
-    response
+fn no_content(fields: &[(HeaderName, HeaderValue)]) -> Reply {
+    Reply::new(StatusCode::NO_CONTENT, ReplyBody::fixed("")).with(fields)
 }
 
 #[cfg(test)]
@@ -92,10 +87,10 @@ mod tests {
 
     #[test]
     fn only_requested_parameters_join_the_allowed_headers() {
-        let mut request = HeaderMap::new();
+        let mut request = http::HeaderMap::new();
         request
             .insert(header::ACCESS_CONTROL_REQUEST_HEADERS, HeaderValue::from_static("x-evil, Mcp-Param-Region,b@d"));
-        let allowed = allowed_headers(&request);
+        let allowed = allowed_headers(&Fields::from(&request));
         let allowed = allowed.to_str().unwrap();
         assert!(allowed.ends_with("tracestate, mcp-param-region") && !allowed.contains("evil"));
     }
@@ -105,7 +100,7 @@ mod tests {
         let is = |method: Method, names: &[HeaderName]| {
             let request = http::Request::builder().method(method);
             let request = names.iter().fold(request, |request, name| request.header(name, "x"));
-            is_preflight(&request.body(()).unwrap().into_parts().0)
+            is_preflight(&Head::decoded(request.body(()).unwrap()).0)
         };
         let both = [header::ORIGIN, header::ACCESS_CONTROL_REQUEST_METHOD];
         assert!(is(Method::OPTIONS, &both));

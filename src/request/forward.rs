@@ -2,21 +2,21 @@
 
 use std::sync::Arc;
 
-use http::request::Parts;
-use http::{Method, Response, StatusCode};
+use http::{Method, Request, StatusCode};
 use tokio_util::sync::CancellationToken;
 
+use crate::head::{Fields, Head};
 use crate::revocations::Revocations;
 use crate::trust;
 
 use super::audit::Audit;
 use super::authorize::Permit;
-use super::body::ReplyBody;
 use super::budget::Budget;
 use super::edit::{Unread, Watch};
 use super::outgoing::outgoing;
 use super::provenance::Provenance;
 use super::reject::{Rejection, UpstreamFailure};
+use super::reply::Reply;
 use super::returning::Returning;
 use super::route::Route;
 use super::session::Sessions;
@@ -45,19 +45,21 @@ pub(crate) struct StreamEnds {
 pub(crate) async fn forward(
     route: &Arc<Route>,
     mut permit: Permit,
-    parts: &Parts,
+    head: &Head,
     around: Surroundings<'_>,
     audit: &mut Audit,
-) -> Result<Response<ReplyBody>, Rejection> {
+) -> Result<Reply, Rejection> {
     let upstream = &route.upstream;
     let slot = upstream.slot().ok_or(Rejection::Upstream(UpstreamFailure::Capacity))?;
-    let watch = Watch::new(route, &permit, parts, around.sessions);
+    let watch = Watch::new(route, &permit, head, around.sessions);
     let (upload, state) = Upload::new(permit.take_body());
-    let mut request = outgoing(route, &permit, parts, around.provenance, audit, upload);
-    watch.ask(request.headers_mut());
+    let lines = outgoing(route, &permit, (head, watch.takes_codings()), around.provenance, audit);
+    let mut request = Request::new(upload);
+    *request.method_mut() = head.method.clone();
+    *request.headers_mut() = lines.to_map();
     audit.upstream_asked();
-    let target = upstream.target(&parts.method, permit.session().query(parts.uri.query()));
-    let (mut response, lease) = match upstream.send(target, request, &state).await {
+    let target = upstream.target(&head.method, permit.session().query(head.uri.query()));
+    let (response, lease) = match upstream.send(target, request, &state).await {
         Ok(answered) => answered,
         Err((failure, error)) => {
             if let Some(error) = error {
@@ -67,17 +69,20 @@ pub(crate) async fn forward(
         }
     };
     audit.upstream_answered();
-    refuse_unusable(response.status(), audit)?;
-    around.sessions.seal_answer(route, &permit, &parts.method, &mut response, audit)?;
-    let treatment = watch.treatment(&response, around.budget).map_err(|(failure, why): Unread| {
+    let (parts, body) = response.into_parts();
+    let (status, fields) = (parts.status, Fields::from(&parts.headers));
+    refuse_unusable(status, audit)?;
+    let session = around.sessions.seal_answer(route, &permit, &head.method, (status, &fields), audit)?;
+    let has_body = !http_body::Body::is_end_stream(&body);
+    let treatment = watch.treatment((status, &fields), has_body, around.budget).map_err(|(failure, why): Unread| {
         audit.detail(why);
         Rejection::Upstream(failure)
     })?;
-    let is_listening = parts.method == Method::GET || permit.listens().is_some();
+    let is_listening = head.method == Method::GET || permit.listens().is_some();
     let stopping = if is_listening { &around.ending.listening } else { &around.ending.answering };
     let Surroundings { budget, revocations, .. } = around;
     let returning = Returning { route, permit, held: (slot, lease), stopping, budget, revocations };
-    returning.answer(response, treatment).await
+    returning.answer((status, fields, session), body, treatment).await
 }
 
 /// Answers that are about the gateway, not for the client.

@@ -1,15 +1,15 @@
 //! What a request asks for, read without ambiguity: its head's media type, then its whole body, then whether both agree.
 
-use http::request::Parts;
-use http::{HeaderMap, Method, header};
-use hyper::body::Incoming;
+use http::{Method, header};
 
 use crate::config::Limits;
+use crate::head::{Fields, Head, as_text};
 use crate::mcp::message::MAX_TARGETS;
 use crate::mcp::reader::{Body, Fault, Reader, Unreadable};
 use crate::mcp::{Era, Message, RequestId, mirror};
 
 use super::budget::Budget;
+use super::incoming::Incoming;
 use super::receive::{Received, receive};
 use super::reject::Rejection;
 
@@ -66,17 +66,17 @@ impl Asked {
 
 /// Judges head and body. `id` is what a refusal will repeat: filled as soon as it was read.
 pub(crate) async fn inspect(
-    parts: &Parts,
-    body: &mut Option<Incoming>,
+    head: &Head,
+    incoming: &mut Incoming<'_>,
     reading: Reading<'_>,
     id: &mut Option<RequestId>,
 ) -> Result<Asked, Rejection> {
-    if parts.method != Method::POST {
-        let is_empty = body.as_ref().is_none_or(http_body::Body::is_end_stream);
+    if head.method != Method::POST {
+        let is_empty = incoming.is_over();
         let asked = Asked { era: Era::Legacy, body: None, received: Received::default() };
         return is_empty.then_some(asked).ok_or(Rejection::UnexpectedBody);
     }
-    if !is_plain_json(&parts.headers) {
+    if !is_plain_json(&head.fields) {
         return Err(Rejection::MediaType);
     }
     let mut reader = Reader::new(reading.batches);
@@ -84,36 +84,29 @@ pub(crate) async fn inspect(
         *id = read;
         Rejection::Body(fault)
     };
-    let received = match body {
-        Some(incoming) => {
-            let judge = |piece: &[u8]| reader.feed(piece).map_err(&mut unreadable);
-            receive(incoming, reading.limits, reading.budget, judge).await?
-        }
-        None => Received::default(),
-    };
+    let judge = |piece: &[u8]| reader.feed(piece).map_err(&mut unreadable);
+    let received = receive(incoming, reading.limits, reading.budget, judge).await?;
     let body = reader.finish().map_err(unreadable)?;
     let mut asked = Asked { era: Era::Legacy, body: Some(body), received };
     *id = asked.id().cloned();
-    asked.era = era(&parts.headers, asked.body.as_ref())?;
+    asked.era = era(&head.fields, asked.body.as_ref())?;
     Ok(asked)
 }
 
 /// MCP 2026-07-28: head and body must agree; arrays are of one legacy revision only.
-fn era(headers: &HeaderMap, body: Option<&Body>) -> Result<Era, Rejection> {
+fn era(fields: &Fields, body: Option<&Body>) -> Result<Era, Rejection> {
     match body {
         None => Ok(Era::Legacy),
-        Some(Body::One(message)) => Ok(mirror::check(headers, message)?),
+        Some(Body::One(message)) => Ok(mirror::check(fields, message)?),
         Some(Body::Batch(messages)) => {
-            let says_version =
-                |version: &header::HeaderValue| version.as_bytes().trim_ascii() == BATCH_VERSION.as_bytes();
-            let fits = headers.get(mirror::PROTOCOL_VERSION).is_none_or(says_version);
+            let fits = fields.get(&mirror::PROTOCOL_VERSION).is_none_or(|version| version == BATCH_VERSION.as_bytes());
             // As many things as one message may name, in all: rules are asked about each.
             let named = messages.iter().filter_map(Message::operation).map(|operation| operation.targets.len());
             if named.sum::<usize>() > MAX_TARGETS {
                 return Err(Rejection::Body(Fault::Bounds));
             }
             let eras: Vec<Era> =
-                messages.iter().map(|message| mirror::check(headers, message)).collect::<Result<_, _>>()?;
+                messages.iter().map(|message| mirror::check(fields, message)).collect::<Result<_, _>>()?;
             let legacy = fits && !eras.contains(&Era::Modern);
             legacy.then_some(Era::Legacy).ok_or(Rejection::Body(Fault::Batch))
         }
@@ -121,16 +114,14 @@ fn era(headers: &HeaderMap, body: Option<&Body>) -> Result<Era, Rejection> {
 }
 
 /// One `Content-Type: application/json`, in UTF-8, and no content coding: nothing is ever inflated (threats M11, M13).
-fn is_plain_json(headers: &HeaderMap) -> bool {
-    let mut types = headers.get_all(header::CONTENT_TYPE).iter();
-    let (Some(media_type), None) = (types.next(), types.next()) else { return false };
-    !is_coded(headers) && media_type.to_str().is_ok_and(is_json_media_type)
+fn is_plain_json(fields: &Fields) -> bool {
+    let Ok(Some(media_type)) = fields.once(&header::CONTENT_TYPE) else { return false };
+    !is_coded(fields) && as_text(media_type).is_some_and(is_json_media_type)
 }
 
 /// The body is in a content coding.
-pub(super) fn is_coded(headers: &HeaderMap) -> bool {
-    let mut codings = headers.get_all(header::CONTENT_ENCODING).iter();
-    codings.any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity"))
+pub(super) fn is_coded(fields: &Fields) -> bool {
+    fields.all(&header::CONTENT_ENCODING).any(|coding| !coding.eq_ignore_ascii_case(b"identity"))
 }
 
 /// `application/json` in UTF-8.
@@ -183,7 +174,7 @@ mod tests {
     fn era_of(messages: &[String]) -> Result<Era, Rejection> {
         let mut reader = Reader::new(true);
         reader.feed(format!("[{}]", messages.join(",")).as_bytes()).unwrap();
-        era(&HeaderMap::new(), Some(&reader.finish().unwrap()))
+        era(&Fields::default(), Some(&reader.finish().unwrap()))
     }
 
     #[test]

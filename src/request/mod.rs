@@ -15,6 +15,7 @@ mod failures;
 mod farewell;
 pub(crate) mod forward;
 mod gcra;
+pub(crate) mod incoming;
 mod inspect;
 pub(crate) mod log;
 mod lookup;
@@ -24,6 +25,7 @@ pub(crate) mod provenance;
 mod receive;
 pub(crate) mod reject;
 mod relay;
+pub(crate) mod reply;
 mod returning;
 pub(crate) mod route;
 pub(crate) mod session;
@@ -38,15 +40,13 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use futures_util::FutureExt as _;
-use http::request::Parts;
-use http::{Request, Response};
-use http_body::Body as _;
-use hyper::body::Incoming;
+use http::header::EXPECT;
 use ipnet::IpNet;
 use tokio_util::task::TaskTracker;
 
 use crate::config::Limits;
-use crate::headers::{X_REQUEST_ID, exactly, is_loop};
+use crate::head::{Fault, Head};
+use crate::headers::{X_REQUEST_ID, is_loop};
 use crate::mcp::{RequestId, mirror};
 use crate::metrics::{Metrics, RouteSeries};
 use crate::names::TenantId;
@@ -56,12 +56,13 @@ use crate::token::{Identity, TokenError};
 use admit::RateFields;
 use audit::Audit;
 use authenticate::Authenticator;
-use body::ReplyBody;
 use budget::Budgets;
 use forward::{StreamEnds, Surroundings};
+use incoming::Incoming;
 use inspect::Reading;
 use provenance::{Peer, Provenance, provenance};
-use reject::{Asker, Fault, Rejection};
+use reject::{Asker, Rejection};
+use reply::Reply;
 use route::{Found, Route, Routes};
 use session::Sessions;
 use witnesses::Witnesses;
@@ -103,33 +104,31 @@ async fn contained<T>(work: impl Future<Output = T> + Unpin) -> Option<T> {
 
 impl Handler {
     /// Answers one request. Never fails: a rejection is a response too.
-    pub(crate) async fn handle(&self, peer: &Peer, request: Request<Incoming>) -> Response<ReplyBody> {
-        let mut audit = Audit::begin(peer, &request, &self.unrouted, &self.witnesses);
+    pub(crate) async fn handle(&self, peer: &Peer, head: Head, body: Incoming<'_>) -> Reply {
+        let mut audit = Audit::begin(peer, &head, &self.unrouted, &self.witnesses);
         // Boxed: the library keeps room for this future on every connection, idle or not, and moves it about.
-        let answered = contained(Box::pin(self.answer(peer, request, &mut audit))).await;
-        let mut response = answered.unwrap_or_else(|| refuse(Rejection::Internal, None, &mut audit));
-        response.headers_mut().insert(X_REQUEST_ID, exactly(audit.request_id()));
-        audit.finish(response)
+        let answered = contained(Box::pin(self.answer(peer, &head, body, &mut audit))).await;
+        let mut reply = answered.unwrap_or_else(|| refuse(Rejection::Internal, None, &mut audit));
+        reply.lines.push_text(&X_REQUEST_ID, &[audit.request_id()]);
+        audit.finish(reply)
     }
 
     /// Answers a head that was refused before it became a request.
-    pub(crate) fn fault(&self, peer: &Peer, request: &Request<Incoming>, fault: Fault) -> Response<ReplyBody> {
-        let mut audit = Audit::begin(peer, request, &self.unrouted, &self.witnesses);
-        let mut response = refuse(Rejection::Http(fault), None, &mut audit);
-        response.headers_mut().insert(X_REQUEST_ID, exactly(audit.request_id()));
-        audit.finish(response)
+    pub(crate) fn fault(&self, peer: &Peer, head: &Head, fault: Fault) -> Reply {
+        let mut audit = Audit::begin(peer, head, &self.unrouted, &self.witnesses);
+        let mut reply = refuse(Rejection::Http(fault), None, &mut audit);
+        reply.lines.push_text(&X_REQUEST_ID, &[audit.request_id()]);
+        audit.finish(reply)
     }
 
-    async fn answer(&self, peer: &Peer, request: Request<Incoming>, audit: &mut Audit) -> Response<ReplyBody> {
-        let (parts, body) = request.into_parts();
-        match self.routes.find(peer, &parts) {
-            Ok(Found::Document(response)) => response,
-            Ok(Found::Route(route, tenant)) => self.on_route(route, tenant, peer, (parts, body), audit).await,
-            Err(rejection) => {
-                self.drain(&parts, Some(body));
-                refuse(rejection, None, audit)
-            }
-        }
+    async fn answer(&self, peer: &Peer, head: &Head, mut body: Incoming<'_>, audit: &mut Audit) -> Reply {
+        let reply = match self.routes.find(peer, head) {
+            Ok(Found::Document(document)) => document,
+            Ok(Found::Route(route, tenant)) => self.on_route(route, tenant, peer, (head, &mut body), audit).await,
+            Err(rejection) => refuse(rejection, None, audit),
+        };
+        self.drain(head, body);
+        reply
     }
 
     async fn on_route(
@@ -137,57 +136,54 @@ impl Handler {
         route: Arc<Route>,
         tenant: Option<TenantId>,
         peer: &Peer,
-        request: (Parts, Incoming),
+        (head, body): (&Head, &mut Incoming<'_>),
         audit: &mut Audit,
-    ) -> Response<ReplyBody> {
-        let (parts, body) = request;
-        let mut body = Some(body);
-        let provenance = provenance(peer, &parts.headers, &self.trusted_proxies);
+    ) -> Reply {
+        let provenance = provenance(peer, &head.fields, &self.trusted_proxies);
         audit.route(&route, provenance.client);
         let rates = RateFields::default();
         let mut context = Context { route, tenant, provenance, rates, inspected: false, id: None };
-        let origin = cors::checked_origin(&parts.headers, &context.route.config.origins);
-        let mut response = match &origin {
+        let origin = cors::checked_origin(&head.fields, &context.route.config.origins);
+        let mut reply = match &origin {
             Err(rejection) => refuse(rejection.clone(), Some(&context), audit),
-            Ok(Some(_)) if cors::is_preflight(&parts) => cors::preflight(&parts.headers),
-            Ok(_) => match self.pass(&mut context, &parts, &mut body, audit).await {
-                Ok(response) => response,
+            Ok(Some(_)) if cors::is_preflight(head) => cors::preflight(&head.fields),
+            Ok(_) => match self.pass(&mut context, head, body, audit).await {
+                Ok(reply) => reply,
                 Err(rejection) => refuse(rejection, Some(&context), audit),
             },
         };
-        cors::expose(origin.ok().flatten(), !context.route.config.origins.is_empty(), response.headers_mut());
-        context.rates.write(response.headers_mut());
-        self.drain(&parts, body);
-        response
+        cors::expose(origin.ok().flatten(), !context.route.config.origins.is_empty(), &mut reply.lines);
+        context.rates.write(&mut reply.lines);
+        reply
     }
 
     /// The straight line: each step takes the proof that the step before made.
     async fn pass(
         &self,
         context: &mut Context,
-        parts: &Parts,
-        body: &mut Option<Incoming>,
+        head: &Head,
+        body: &mut Incoming<'_>,
         audit: &mut Audit,
-    ) -> Result<Response<ReplyBody>, Rejection> {
+    ) -> Result<Reply, Rejection> {
         let route = Arc::clone(&context.route);
         self.witnesses.hear_address(context.provenance.client)?;
-        let identity = self.authenticate(context, parts).await?;
+        let identity = self.authenticate(context, head).await?;
         audit.identity(&identity);
         self.witnesses.hear_caller(&identity)?;
-        let era = mirror::era_of_head(&parts.headers)?;
-        reject::allowed_on_route(&parts.method, era)?;
+        let era = mirror::era_of_head(&head.fields)?;
+        reject::allowed_on_route(&head.method, era)?;
         let entitled = authorize::entitle(identity, &route)?;
         let admission = route.limits.admit(entitled, &mut context.rates)?;
-        let session = self.sessions.claim(&route, admission.identity(), (parts, era), audit)?;
+        let session = self.sessions.claim(&route, admission.identity(), (head, era), audit)?;
         context.inspected = true;
         let budget = self.budgets.of(admission.identity());
         let reading = Reading { limits: &self.limits, budget: &budget, batches: route.config.batches };
-        let asked = inspect::inspect(parts, body, reading, &mut context.id).await?;
+        let asked = inspect::inspect(head, body, reading, &mut context.id).await?;
         self.still_stands(admission.identity())?;
         audit.asked(asked.era(), asked.bytes());
         let telling = (&mut context.id, &mut context.rates, &mut *audit);
         let permit = authorize::authorize(admission, session, asked, &route, telling)?;
-        if is_loop(&parts.headers) {
+        if is_loop(&head.fields) {
             return Err(Rejection::Loop);
         }
         let around = Surroundings {
@@ -197,13 +193,13 @@ impl Handler {
             budget: &budget,
             revocations: &self.revocations,
         };
-        forward::forward(&route, permit, parts, around, audit).await
+        forward::forward(&route, permit, head, around, audit).await
     }
 
-    async fn authenticate(&self, context: &Context, parts: &Parts) -> Result<Arc<Identity>, Rejection> {
+    async fn authenticate(&self, context: &Context, head: &Head) -> Result<Arc<Identity>, Rejection> {
         let (index, client) = (context.route.index, context.provenance.client);
         let tenant = context.tenant.as_ref();
-        let identity = self.authenticator.authenticate(index, tenant, client, &parts.headers, &parts.uri).await?;
+        let identity = self.authenticator.authenticate(index, tenant, client, &head.fields, &head.uri).await?;
         // After the cache of verified tokens, so that a new list is in force at once.
         self.check_revoked(&identity)?;
         Ok(identity)
@@ -220,17 +216,19 @@ impl Handler {
         if self.revocations.revokes(identity) { Err(TokenError::Revoked) } else { Ok(()) }
     }
 
-    /// Reads what is left of a refused body, within bounds, beside the answer: closing on unread bytes could destroy the answer
-    /// on its way (HTTP/1.1), or reset the stream (HTTP/2). A client that waits for `100 Continue` is not made to send.
-    fn drain(&self, parts: &Parts, body: Option<Incoming>) {
-        let unread = body.filter(|body| !body.is_end_stream() && !parts.headers.contains_key(http::header::EXPECT));
-        if let Some(body) = unread {
+    /// Reads what is left of a refused body, within bounds, beside the answer: dropped unread it would reset the stream. A client that
+    /// waits for `100 Continue` is not made to send. In HTTP/1 the connection does this itself.
+    fn drain(&self, head: &Head, body: Incoming<'_>) {
+        if let Incoming::Http2(body) = body
+            && !http_body::Body::is_end_stream(&body)
+            && !head.fields.has(&EXPECT)
+        {
             self.tasks.spawn(drain::drain(body));
         }
     }
 }
 
-fn refuse(rejection: Rejection, context: Option<&Context>, audit: &mut Audit) -> Response<ReplyBody> {
+fn refuse(rejection: Rejection, context: Option<&Context>, audit: &mut Audit) -> Reply {
     let asker = Asker {
         request_id: audit.request_id(),
         challenges: context.map(|context| &context.route.challenges),
@@ -238,9 +236,9 @@ fn refuse(rejection: Rejection, context: Option<&Context>, audit: &mut Audit) ->
         inspected: context.is_some_and(|context| context.inspected),
         id: context.and_then(|context| context.id.as_ref()),
     };
-    let response = rejection.response(&asker);
+    let reply = rejection.reply(&asker);
     audit.refused(rejection);
-    response
+    reply
 }
 
 #[cfg(test)]
@@ -253,8 +251,8 @@ mod tests {
         assert!(contained(bug).await.is_none());
         assert_eq!(contained(std::future::ready(1)).await, Some(1));
         let asker = Asker { request_id: "r", challenges: None, tenant: None, inspected: false, id: None };
-        let response = Rejection::Internal.response(&asker);
-        assert_eq!((response.status().as_u16(), Rejection::Internal.reason()), (500, "panic"));
+        let response = Rejection::Internal.reply(&asker);
+        assert_eq!((response.status.as_u16(), Rejection::Internal.reason()), (500, "panic"));
         // Or there is nothing to catch.
         assert!(!include_str!("../../Cargo.toml").contains("panic = \"abort\""));
     }

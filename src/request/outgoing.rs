@@ -1,20 +1,16 @@
 //! The head that goes upstream: what may pass of the client's, then what the gateway states.
 
-use std::fmt::Write as _;
+use http::header::{self, HeaderName};
+use http::{Version, uri};
 
-use bytes::Bytes;
-use http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use http::{Request, Version, request::Parts};
-
-use crate::config::IdentityField;
-use crate::headers::{
-    X_REQUEST_ID, exactly, for_upstream, forwarded_node, from_ascii, push_visible, push_visible_list, remove_mirrors,
-    remove_spellings, visible,
-};
+use crate::config::{IdentityField, RouteConfig};
+use crate::head::{Head, Lines, as_text};
+use crate::headers::{Passing, Stated, X_REQUEST_ID, for_upstream, forwarded_node, push_visible, push_visible_list};
 use crate::mcp::Era;
 use crate::names::Scope;
 use crate::network::PeerAddress;
 use crate::token::Caller;
+use crate::trace;
 
 use super::audit::Audit;
 use super::authorize::Permit;
@@ -25,58 +21,54 @@ const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
-/// What a request's head becomes upstream.
-pub(crate) fn outgoing<B>(
-    route: &Route,
-    permit: &Permit,
-    parts: &Parts,
-    provenance: &Provenance,
-    told: &Audit,
-    body: B,
-) -> Request<B> {
-    let mut headers = for_upstream(&parts.headers);
-    if permit.era() == Era::Legacy {
-        remove_mirrors(&mut headers);
-    }
-    permit.session().write(permit.era(), &mut headers);
-    headers.insert(header::HOST, route.upstream.host());
-    let fields = &route.config.identity;
-    let values = permit.identity().told(|caller| identity_values(fields, caller));
-    for ((name, _), value) in fields.iter().zip(values) {
-        match value {
-            Some(value) => headers.insert(name, value.clone()),
-            None => headers.remove(name),
-        };
-    }
-    write_provenance(provenance, told.peer(), public_host(parts), &mut headers);
-    headers.append(header::VIA, via(parts.version));
-    told.trace().write(&mut headers);
-    headers.insert(X_REQUEST_ID, exactly(told.request_id()));
-    for (name, value) in &route.config.upstream.headers {
-        remove_spellings(&mut headers, name);
-        headers.insert(name, value.clone());
-    }
+/// Rarely more: what passes of the client's, and ours.
+const ROOM: usize = 1024;
 
-    let mut request = Request::new(body);
-    *request.method_mut() = parts.method.clone();
-    *request.version_mut() = Version::HTTP_11;
-    *request.headers_mut() = headers;
-    request
+/// The fields that the gateway states on a route beyond those that never pass: whatever a client calls so ends here, in every
+/// spelling. Made at start.
+pub(crate) fn stated(route: &RouteConfig) -> Stated {
+    let identity = route.identity.iter().map(|(name, _)| name);
+    let configured = route.upstream.headers.iter().map(|(name, _)| name);
+    Stated::new(identity.chain(configured).chain(&trace::FIELDS))
 }
 
-/// One text that all values are parts of: they are kept with every remembered token.
-fn identity_values(fields: &[(HeaderName, IdentityField)], caller: &Caller) -> Box<[Option<HeaderValue>]> {
-    let mut text = String::new();
-    let ends: Vec<Option<usize>> =
-        fields.iter().map(|(_, field)| push_identity(&mut text, field, caller).map(|()| text.len())).collect();
-    text.shrink_to_fit();
-    let (text, mut begin) = (Bytes::from(text), 0);
-    let value = |end: Option<usize>| {
-        let value = text.slice(std::mem::replace(&mut begin, end?)..end?);
-        // Visible ASCII by construction.
-        Some(HeaderValue::from_maybe_shared(value).unwrap_or(HeaderValue::from_static("")))
-    };
-    ends.into_iter().map(value).collect()
+/// What a request's head becomes upstream, but for its first line and its framing.
+pub(crate) fn outgoing(
+    route: &Route,
+    permit: &Permit,
+    (head, takes_codings): (&Head, bool),
+    provenance: &Provenance,
+    told: &Audit,
+) -> Lines {
+    let mut lines = Lines::with_room(ROOM);
+    lines.push(&header::HOST, route.upstream.host());
+    let passing = Passing { mirrors: permit.era() == Era::Modern, codings: takes_codings };
+    for_upstream(&head.fields, &route.stated, passing, &mut lines);
+    if !takes_codings {
+        lines.push_text(&header::ACCEPT_ENCODING, &["identity"]);
+    }
+    permit.session().write(permit.era(), &mut lines);
+    lines.extend(permit.identity().told(|caller| identity_lines(&route.config.identity, caller)));
+    write_provenance(provenance, told.peer(), public_host(head), &mut lines);
+    lines.push_text(&header::VIA, &[via(head.version)]);
+    told.trace().write(&mut lines);
+    lines.push_text(&X_REQUEST_ID, &[told.request_id()]);
+    for (name, value) in &route.config.upstream.headers {
+        lines.push(name, value);
+    }
+    lines
+}
+
+/// Kept with every remembered token.
+fn identity_lines(fields: &[(HeaderName, IdentityField)], caller: &Caller) -> Lines {
+    let mut lines = Lines::default();
+    for (name, field) in fields {
+        let mut value = String::new();
+        if push_identity(&mut value, field, caller).is_some() {
+            lines.push_text(name, &[&value]);
+        }
+    }
+    lines
 }
 
 fn push_identity(text: &mut String, field: &IdentityField, caller: &Caller) -> Option<()> {
@@ -92,49 +84,39 @@ fn push_identity(text: &mut String, field: &IdentityField, caller: &Caller) -> O
 }
 
 /// RFC 7239, and the older fields that most servers read. The client's own were removed before.
-fn write_provenance(provenance: &Provenance, peer: &PeerAddress, host: Option<&str>, headers: &mut HeaderMap) {
+fn write_provenance(provenance: &Provenance, peer: &PeerAddress, host: Option<&str>, lines: &mut Lines) {
     let proto = if provenance.secure { "https" } else { "http" };
-    let mut forwarded = String::with_capacity(ROOM_FOR_FORWARDED);
-    let mut addresses = String::with_capacity(ROOM_FOR_ADDRESSES);
-    for hop in &provenance.hops {
-        // Writing to a String cannot fail, here and below.
-        _ = write!(forwarded, "for={}, ", forwarded_node(*hop));
-        _ = write!(addresses, "{hop}, ");
-    }
-    match provenance.peer {
-        own if own == peer.socket.ip() => addresses.push_str(&peer.ip_text),
-        own => _ = write!(addresses, "{own}"),
-    }
-    match provenance.peer {
-        own if own.is_ipv4() && own == peer.socket.ip() => forwarded.extend(["for=", &peer.ip_text]),
-        own => _ = write!(forwarded, "for={}", forwarded_node(own)),
-    }
-    forwarded.extend([";proto=", proto]);
+    // Nothing, and no memory, where no proxy stands in front.
+    let hops =
+        |write: fn(std::net::IpAddr) -> String| provenance.hops.iter().map(|hop| write(*hop)).collect::<String>();
+    let before = hops(|hop| format!("for={}, ", forwarded_node(hop)));
+    let own = provenance.peer;
+    let own_text = if own == peer.socket.ip() { &peer.ip_text } else { &own.to_string() };
+    // RFC 7239 §6: IPv6 is bracketed and quoted.
+    let (open, close) = if own.is_ipv4() { ("", "") } else { ("\"[", "]\"") };
+    let host_parts = host.map_or(["", "", ""], |host| [";host=\"", host, "\""]);
+    let [host_begin, host_text, host_end] = host_parts;
+    let parts = [&*before, "for=", open, own_text, close, ";proto=", proto, host_begin, host_text, host_end];
+    lines.push_text(&header::FORWARDED, &parts);
+    lines.push_text(&X_FORWARDED_FOR, &[&hops(|hop| format!("{hop}, ")), own_text]);
+    lines.push_text(&X_FORWARDED_PROTO, &[proto]);
     if let Some(host) = host {
-        forwarded.extend([";host=\"", host, "\""]);
-        headers.insert(X_FORWARDED_HOST, visible(host));
+        lines.push_text(&X_FORWARDED_HOST, &[host]);
     }
-    headers.insert(header::FORWARDED, from_ascii(forwarded));
-    headers.insert(X_FORWARDED_FOR, from_ascii(addresses));
-    headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(proto));
 }
-
-/// Rarely more: one address, and a host name.
-const ROOM_FOR_FORWARDED: usize = 96;
-const ROOM_FOR_ADDRESSES: usize = 40;
 
 /// The authority the request was addressed to; routing has found it to be configured, so it is harmless.
-fn public_host(parts: &Parts) -> Option<&str> {
-    let host = parts.headers.get(header::HOST).and_then(|host| host.to_str().ok());
-    parts.uri.authority().map(http::uri::Authority::as_str).or(host)
+fn public_host(head: &Head) -> Option<&str> {
+    let host = head.fields.get(&header::HOST).and_then(as_text);
+    head.uri.authority().map(uri::Authority::as_str).or(host)
 }
 
-fn via(version: Version) -> HeaderValue {
-    HeaderValue::from_static(match version {
+fn via(version: Version) -> &'static str {
+    match version {
         Version::HTTP_10 => "1.0 portcullis",
         Version::HTTP_2 => "2 portcullis",
         _ => "1.1 portcullis",
-    })
+    }
 }
 
 #[cfg(test)]
@@ -155,8 +137,10 @@ mod tests {
             let peer = PeerAddress::from(std::net::SocketAddr::new(peer.parse().unwrap(), 9));
             let hops = hops.iter().map(|hop| hop.parse().unwrap()).collect();
             let provenance = Provenance { client: peer.canonical, peer: peer.canonical, hops, secure: true };
-            let mut headers = HeaderMap::new();
-            write_provenance(&provenance, &peer, Some("h.example"), &mut headers);
+            let mut lines = Lines::default();
+            write_provenance(&provenance, &peer, Some("h.example"), &mut lines);
+            let headers = lines.to_map();
+            assert!(headers[X_FORWARDED_HOST] == "h.example" && headers[X_FORWARDED_PROTO] == "https");
             [header::FORWARDED, X_FORWARDED_FOR].map(|name| headers[name].to_str().unwrap().to_owned())
         };
         let ipv4 = ["for=192.0.2.1;proto=https;host=\"h.example\"", "192.0.2.1"];

@@ -3,9 +3,10 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use http::{HeaderMap, HeaderName, header};
+use http::{HeaderName, header};
 use ipnet::IpNet;
 
+use crate::head::Fields;
 use crate::network::PeerAddress;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -36,13 +37,13 @@ pub(crate) struct Provenance {
 }
 
 /// Believes `Forwarded` and `X-Forwarded-*` only of trusted peers, and of them only the part that trusted hops wrote.
-pub(crate) fn provenance(peer: &Peer, headers: &HeaderMap, trusted: &[IpNet]) -> Provenance {
+pub(crate) fn provenance(peer: &Peer, fields: &Fields, trusted: &[IpNet]) -> Provenance {
     let is_trusted = |address: IpAddr| trusted.iter().any(|net| net.contains(&address));
     let address = peer.address.canonical;
     if !is_trusted(address) {
         return Provenance { client: address, peer: address, hops: Vec::new(), secure: peer.secure };
     }
-    let (said, proto) = said_by_proxies(headers);
+    let (said, proto) = said_by_proxies(fields);
     // From the nearest hop outwards: the first address that is no trusted proxy is the client; what stands before it is hearsay.
     let believed = said.iter().rev().position(|hop| !is_trusted(*hop)).map_or(said.len(), |at| at + 1);
     let hops: Vec<IpAddr> = said.into_iter().rev().take(believed).rev().collect();
@@ -59,12 +60,12 @@ pub(crate) fn provenance(peer: &Peer, headers: &HeaderMap, trusted: &[IpNet]) ->
 ///
 /// Proxies write one of the two forms and pass the other on as it came; where both are there and differ, the client may
 /// have written one of them, so neither is believed.
-fn said_by_proxies(headers: &HeaderMap) -> (Vec<IpAddr>, Option<String>) {
-    let elements = list(headers, &header::FORWARDED);
+fn said_by_proxies(fields: &Fields) -> (Vec<IpAddr>, Option<String>) {
+    let elements = list(fields, &header::FORWARDED);
     let forwarded = readable_tail(elements.iter().map(|element| parse_node(member(element, "for")?)));
-    let x_forwarded = list(headers, &X_FORWARDED_FOR);
+    let x_forwarded = list(fields, &X_FORWARDED_FOR);
     let x_hops = readable_tail(x_forwarded.iter().map(|node| parse_node(node)));
-    let x_proto = list(headers, &X_FORWARDED_PROTO).pop();
+    let x_proto = list(fields, &X_FORWARDED_PROTO).pop();
     let proto = elements.last().and_then(|element| member(element, "proto")).map(str::to_owned);
     match (elements.is_empty(), x_forwarded.is_empty()) {
         (true, _) => (x_hops, x_proto),
@@ -76,9 +77,9 @@ fn said_by_proxies(headers: &HeaderMap) -> (Vec<IpAddr>, Option<String>) {
     }
 }
 
-fn list(headers: &HeaderMap, name: &HeaderName) -> Vec<String> {
+fn list(fields: &Fields, name: &HeaderName) -> Vec<String> {
     // What is no ASCII stays an element that cannot be read: it must not hide those that trusted proxies wrote behind it.
-    let values = headers.get_all(name).iter().map(|value| String::from_utf8_lossy(value.as_bytes()));
+    let values = fields.all(name).map(String::from_utf8_lossy);
     values.flat_map(|value| value.split(',').map(|part| part.trim().to_owned()).collect::<Vec<_>>()).collect()
 }
 
@@ -109,7 +110,7 @@ fn parse_node(node: &str) -> Option<IpAddr> {
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderValue;
+    use http::{HeaderMap, HeaderValue};
 
     use super::*;
 
@@ -123,7 +124,7 @@ mod tests {
             headers.append(*name, HeaderValue::from_static(value));
         }
         let peer = Peer { address: at(SocketAddr::new(peer.parse().unwrap(), 9)), secure: false, server_name: None };
-        provenance(&peer, &headers, &["10.0.0.0/8".parse().unwrap()])
+        provenance(&peer, &Fields::from(&headers), &["10.0.0.0/8".parse().unwrap()])
     }
 
     fn addresses(texts: &[&str]) -> Vec<IpAddr> {
@@ -165,7 +166,7 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert(X_FORWARDED_FOR, HeaderValue::from_bytes(b"\xff, 192.0.2.1").unwrap());
         let peer = Peer { address: at("10.0.0.1:9".parse().unwrap()), secure: false, server_name: None };
-        let seen = provenance(&peer, &headers, &["10.0.0.0/8".parse().unwrap()]);
+        let seen = provenance(&peer, &Fields::from(&headers), &["10.0.0.0/8".parse().unwrap()]);
         assert_eq!((seen.client, seen.hops), ("192.0.2.1".parse().unwrap(), addresses(&["192.0.2.1"])));
     }
 

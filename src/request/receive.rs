@@ -6,14 +6,12 @@
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http_body::{Body as _, Frame};
-use http_body_util::BodyExt as _;
-use hyper::body::Incoming;
 use tokio::time::Instant;
 
 use crate::config::Limits;
 
 use super::budget::{Budget, Held};
+use super::incoming::Incoming;
 use super::reject::Rejection;
 
 /// A body slower than this for a whole `body_timeout` is cut off (R.U.D.Y., threat D4).
@@ -63,20 +61,19 @@ impl Received {
 
 /// Reads the body to its end; each piece goes to `judge` as it comes.
 pub(crate) async fn receive(
-    incoming: &mut Incoming,
+    incoming: &mut Incoming<'_>,
     limits: &Limits,
     budget: &Budget,
     mut judge: impl FnMut(&[u8]) -> Result<(), Rejection>,
 ) -> Result<Received, Rejection> {
     // The framing's own length, not the header field: HTTP/2 bodies may have none.
-    if incoming.size_hint().lower() > limits.body_bytes {
+    if incoming.rest() > limits.body_bytes {
         return Err(Rejection::BodySize);
     }
     let mut received = Received::default();
     let mut pace = Pace::new(limits.body_timeout);
-    while let Some(frame) = pace.wait(incoming.frame()).await? {
-        // RFC 9110 §6.5.1: trailers end here (threat H6).
-        let Ok(piece) = frame.map_err(|_| Rejection::BodyFraming).map(Frame::into_data)? else { continue };
+    while let Some(piece) = pace.wait(incoming.piece()).await? {
+        let piece = piece.map_err(|_| Rejection::BodyFraming)?;
         pace.bytes += piece.len() as u64;
         if received.length + piece.len() as u64 > limits.body_bytes {
             return Err(Rejection::BodySize);

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use http::header::{self, HeaderValue};
-use http::request::Parts;
-use http::{Method, Response};
+use http::header;
+use http::{Method, StatusCode};
 
 use crate::config::resource::{WELL_KNOWN, split_authority};
 use crate::config::{Authority, IssuerConfig, RouteConfig};
+use crate::head::{Fault, Head, as_text};
+use crate::headers::Stated;
 use crate::metrics::{Metrics, RouteSeries};
 use crate::names::{RouteName, TenantId};
 use crate::oauth::challenge::Challenges;
@@ -18,8 +19,10 @@ use crate::trust::TrustError;
 use super::admit::RouteLimits;
 use super::body::ReplyBody;
 use super::cors;
+use super::outgoing::stated;
 use super::provenance::Peer;
-use super::reject::{Fault, Rejection};
+use super::reject::Rejection;
+use super::reply::Reply;
 use super::upstream::UpstreamClient;
 
 /// The methods of a metadata document.
@@ -36,6 +39,8 @@ pub(crate) struct Route {
     pub(crate) limits: RouteLimits,
     pub(crate) series: Arc<RouteSeries>,
     pub(crate) upstream: Arc<UpstreamClient>,
+    /// What its upstream is told by the gateway alone.
+    pub(crate) stated: Stated,
     /// The resource's own authority and the further ones.
     authorities: Vec<Authority>,
     /// The metadata document, where it is the same for everybody.
@@ -55,7 +60,7 @@ pub(crate) enum Found {
     /// A route, and the tenant that its URL names.
     Route(Arc<Route>, Option<TenantId>),
     /// A document that the gateway serves itself.
-    Document(Response<ReplyBody>),
+    Document(Reply),
 }
 
 /// A route whose authority fits, and the tenant in a host label.
@@ -91,7 +96,7 @@ impl Routes {
     }
 
     /// By authority, then by path. Nothing is decoded, nothing folded but the host's case.
-    pub(crate) fn find(&self, peer: &Peer, request: &Parts) -> Result<Found, Rejection> {
+    pub(crate) fn find(&self, peer: &Peer, request: &Head) -> Result<Found, Rejection> {
         if request.method == Method::CONNECT {
             return Err(Rejection::Method { allow: super::reject::ALLOW }); // never a forward proxy (threats P7, 27)
         }
@@ -116,7 +121,7 @@ impl Routes {
     }
 
     /// The routes that the authority, and the TLS server name with it, select. None: 421.
-    fn addressed(&self, peer: &Peer, request: &Parts) -> Result<Vec<Addressed<'_>>, Rejection> {
+    fn addressed(&self, peer: &Peer, request: &Head) -> Result<Vec<Addressed<'_>>, Rejection> {
         let authority = authority(request)?;
         let (host, port) = split_authority(authority).ok_or(Rejection::Http(Fault::Host))?;
         let host = host.to_ascii_lowercase();
@@ -138,7 +143,7 @@ impl Routes {
     }
 
     /// RFC 9728 §3: the document of the route whose path stands behind the well-known part; at the root when only one is there.
-    fn document(&self, addressed: &[Addressed<'_>], path: &str, request: &Parts) -> Result<Found, Rejection> {
+    fn document(&self, addressed: &[Addressed<'_>], path: &str, request: &Head) -> Result<Found, Rejection> {
         let exact = addressed.iter().find_map(|(route, host_tenant)| {
             let found = route.config.resource.matches_path(path)?;
             Some((*route, found.tenant.or_else(|| host_tenant.clone())))
@@ -152,7 +157,7 @@ impl Routes {
         let (route, tenant) = exact.or_else(only).ok_or(Rejection::NoRoute { reason: "route.none" })?;
         match request.method {
             Method::GET | Method::HEAD => Ok(Found::Document(route.document_response(&self.issuers, tenant.as_ref()))),
-            Method::OPTIONS => Ok(Found::Document(cors::public_preflight(&request.headers))),
+            Method::OPTIONS => Ok(Found::Document(cors::public_preflight(&request.fields))),
             _ => Err(Rejection::Method { allow: DOCUMENT_METHODS }),
         }
     }
@@ -177,38 +182,35 @@ impl Route {
             limits: RouteLimits::new(&config.limits, before.map(|before| &before.limits)),
             series: metrics.route(Some(&config.name)),
             upstream: UpstreamClient::like(before.map(|before| &before.upstream), &config.upstream)?,
+            stated: stated(&config),
             authorities,
             document,
             config,
         })
     }
 
-    fn document_response(&self, issuers: &[IssuerConfig], tenant: Option<&TenantId>) -> Response<ReplyBody> {
+    fn document_response(&self, issuers: &[IssuerConfig], tenant: Option<&TenantId>) -> Reply {
         let bytes = self.document.clone().unwrap_or_else(|| metadata::document(&self.config, issuers, tenant).into());
-        let mut response = Response::new(ReplyBody::fixed(bytes));
-        let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        let age = format!("public, max-age={}", self.config.metadata.max_age.as_secs());
-        headers.insert(header::CACHE_CONTROL, crate::headers::from_ascii(age));
-        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
-        response
+        let mut reply = Reply::new(StatusCode::OK, ReplyBody::fixed(bytes));
+        let age = self.config.metadata.max_age.as_secs().to_string();
+        reply.lines.push_text(&header::CONTENT_TYPE, &["application/json"]);
+        reply.lines.push_text(&header::CACHE_CONTROL, &["public, max-age=", &age]);
+        reply.lines.push_text(&header::ACCESS_CONTROL_ALLOW_ORIGIN, &["*"]);
+        reply
     }
 }
 
 /// The one authority of a request: the target's, or `Host`. HTTP/2 may carry both, then they must agree (RFC 9113 §8.3.1).
-fn authority(request: &Parts) -> Result<&str, Rejection> {
-    let mut hosts = request.headers.get_all(header::HOST).iter();
-    let (host, further) = (hosts.next(), hosts.next());
-    let host = host.map(HeaderValue::to_str).transpose().map_err(|_| Rejection::Http(Fault::Host))?;
+fn authority(request: &Head) -> Result<&str, Rejection> {
+    let not_one = Rejection::Http(Fault::Host);
+    let host = request.fields.once(&header::HOST).map_err(|_| not_one.clone())?;
+    let host = host.map(|host| as_text(host).ok_or(not_one.clone())).transpose()?;
     let is_h2 = request.version == http::Version::HTTP_2;
     match (request.uri.authority(), host) {
-        _ if further.is_some() => Err(Rejection::Http(Fault::Host)),
-        (Some(target), Some(host)) if is_h2 && !target.as_str().eq_ignore_ascii_case(host) => {
-            Err(Rejection::Http(Fault::Host))
-        }
+        (Some(target), Some(host)) if is_h2 && !target.as_str().eq_ignore_ascii_case(host) => Err(not_one),
         (Some(target), _) => Ok(target.as_str()), // RFC 9112 §3.2.2: the absolute form beats Host
         (None, Some(host)) => Ok(host),
-        (None, None) => Err(Rejection::Http(Fault::Host)),
+        (None, None) => Err(not_one),
     }
 }
 

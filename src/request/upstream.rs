@@ -98,8 +98,8 @@ impl UpstreamClient {
     }
 
     /// The upstream's own authority: real servers refuse a foreign `Host`.
-    pub(crate) fn host(&self) -> HeaderValue {
-        self.host.clone()
+    pub(crate) fn host(&self) -> &HeaderValue {
+        &self.host
     }
 
     /// A place among the requests under way, if there is one.

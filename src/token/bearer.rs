@@ -1,22 +1,20 @@
 //! `Authorization` header → token text, or why not (RFC 6750 §2.1).
 
+use http::Uri;
 use http::header::AUTHORIZATION;
-use http::{HeaderMap, Uri};
 use percent_encoding::percent_decode_str;
+
+use crate::head::{Fields, as_text};
 
 use super::BearerError;
 
 /// The one bearer token of a request.
-pub fn bearer<'a>(headers: &'a HeaderMap, uri: &Uri) -> Result<&'a str, BearerError> {
+pub fn bearer<'a>(fields: &'a Fields, uri: &Uri) -> Result<&'a str, BearerError> {
     if uri.query().is_some_and(names_a_token) {
         return Err(BearerError::InQuery);
     }
-    let mut fields = headers.get_all(AUTHORIZATION).iter();
-    let field = fields.next().ok_or(BearerError::Missing)?;
-    if fields.next().is_some() {
-        return Err(BearerError::Multiple);
-    }
-    let text = field.to_str().map_err(|_| BearerError::Malformed)?;
+    let field = fields.once(&AUTHORIZATION).map_err(|_| BearerError::Multiple)?.ok_or(BearerError::Missing)?;
+    let text = as_text(field).ok_or(BearerError::Malformed)?;
     let (scheme, rest) = text.split_once(' ').ok_or(BearerError::Scheme)?;
     let token = rest.trim_start_matches(' ');
     if !scheme.eq_ignore_ascii_case("bearer") || token.is_empty() {

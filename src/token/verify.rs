@@ -3,10 +3,10 @@
 use std::ops::Deref;
 use std::sync::OnceLock;
 
-use http::HeaderValue;
 use serde_json::{Map, Value};
 
 use crate::config::{Algorithm, ClaimPath, IdentityField, IssuerConfig, Resource, RouteConfig, TenantRule, TokenRules};
+use crate::head::Lines;
 use crate::keys::jwks::{Fingerprint, VerificationKey};
 use crate::names::{Issuer, TenantId};
 
@@ -23,13 +23,12 @@ pub struct Identity {
     expires_at: u64,
     key: Fingerprint,
     /// What an upstream is told of it.
-    told: OnceLock<Box<[Option<HeaderValue>]>>,
+    told: OnceLock<Lines>,
 }
 
 impl Identity {
-    /// The values that tell an upstream who this is, in the order of the route's fields: made at the first request of its token, for
-    /// a token has one route.
-    pub fn told(&self, make: impl FnOnce(&Caller) -> Box<[Option<HeaderValue>]>) -> &[Option<HeaderValue>] {
+    /// The lines that tell an upstream who this is: made at the first request of its token, for a token has one route.
+    pub fn told(&self, make: impl FnOnce(&Caller) -> Lines) -> &Lines {
         self.told.get_or_init(|| make(&self.caller))
     }
 

@@ -18,9 +18,10 @@ const ROWS: &[&[&str]] = &[
     &["record"],
     &["trace"],
     &["mcp", "token", "keys", "oauth", "headers"],
+    &["head"],
     &["trust"],
     &["config"],
-    &["names", "network", "spool", "text"],
+    &["names", "deadline", "network", "spool", "text"],
 ];
 
 /// Arrows inside one row: who imports, what.
@@ -29,6 +30,7 @@ const ALLOWED: &[(&str, &str)] = &[("token", "keys"), ("oauth", "headers")];
 /// Files and folders that are pure whatever they say of themselves. Others are when their first line says "Pure.".
 const PURE: &[&str] = &[
     "names.rs",
+    "head/",
     "headers/",
     "mcp/",
     "policy/",

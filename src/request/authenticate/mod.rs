@@ -7,13 +7,14 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use http::{HeaderMap, Uri};
+use http::Uri;
 use tokio::time::Instant;
 
 use super::failures::FailureBudget;
 use super::reject::Rejection;
 use super::verified::{Fingerprint, Scene, Verified, VerifiedTokens};
 use crate::config::{Config, IssuerConfig, RouteConfig};
+use crate::head::Fields;
 use crate::keys::{KeyStore, Keys, Origin, Unavailable};
 use crate::names::TenantId;
 use crate::token::bearer::bearer;
@@ -112,10 +113,10 @@ impl Authenticator {
         route: usize,
         tenant: Option<&TenantId>,
         peer: IpAddr,
-        headers: &HeaderMap,
+        fields: &Fields,
         uri: &Uri,
     ) -> Result<Arc<Identity>, Rejection> {
-        let presented = Presented { token: bearer(headers, uri)?, tenant, now: seconds_since_1970() };
+        let presented = Presented { token: bearer(fields, uri)?, tenant, now: seconds_since_1970() };
         let gate = self.routes.get(route).ok_or(TokenError::Issuer)?;
         let fingerprint = self.verified.fingerprint(&gate.scene, tenant, presented.token);
         if let Some(identity) = self.recall(&fingerprint, presented.now)? {

@@ -3,8 +3,8 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use http::HeaderValue;
 use http::header::AUTHORIZATION;
+use http::{HeaderMap, HeaderValue};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -79,7 +79,7 @@ impl Gate {
         let headers = HeaderMap::from_iter([(AUTHORIZATION, value)]);
         let uri = Uri::from_static("/notes");
         let peer = peer.parse().unwrap();
-        self.authenticator.authenticate(route, tenant.as_ref(), peer, &headers, &uri).await
+        self.authenticator.authenticate(route, tenant.as_ref(), peer, &Fields::from(&headers), &uri).await
     }
 }
 
@@ -103,9 +103,9 @@ async fn a_good_token_gives_its_identity_and_is_verified_once() {
 #[tokio::test]
 async fn what_is_no_token_is_told_so() {
     let gate = Gate::open(&[&TestKey::new("a")], LONG).await;
-    let (headers, uri) = (HeaderMap::new(), Uri::from_static("/notes"));
+    let (fields, uri) = (Fields::default(), Uri::from_static("/notes"));
     let peer = "192.0.2.1".parse().unwrap();
-    let outcome = gate.authenticator.authenticate(NOTES, None, peer, &headers, &uri).await;
+    let outcome = gate.authenticator.authenticate(NOTES, None, peer, &fields, &uri).await;
     assert_eq!(outcome.unwrap_err(), Rejection::Bearer(BearerError::Missing));
     assert_eq!(gate.present("a.b").await.unwrap_err(), Rejection::Token(TokenError::Shape));
 }
@@ -165,7 +165,7 @@ async fn futures(gate: &Gate, tokens: &[String]) -> usize {
         let headers = HeaderMap::from_iter([(AUTHORIZATION, value)]);
         requests.spawn(async move {
             let (peer, uri) = ("192.0.2.1".parse().unwrap(), Uri::from_static("/notes"));
-            authenticator.authenticate(NOTES, None, peer, &headers, &uri).await.is_ok()
+            authenticator.authenticate(NOTES, None, peer, &Fields::from(&headers), &uri).await.is_ok()
         });
     }
     requests.join_all().await.into_iter().filter(|passed| *passed).count()

@@ -9,11 +9,10 @@ mod whole;
 
 use std::sync::Arc;
 
-use http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use http::request::Parts;
-use http::{Method, Response, StatusCode};
-use http_body::Body;
+use http::header;
+use http::{Method, StatusCode};
 
+use crate::head::{Fields, Head, as_text};
 use crate::mcp::list::{ListKind, Screen};
 use crate::token::Identity;
 
@@ -55,32 +54,34 @@ pub(crate) type Unread = (UpstreamFailure, &'static str);
 
 impl Watch {
     /// Decides before the request goes upstream.
-    pub(crate) fn new(route: &Arc<Route>, permit: &Permit, parts: &Parts, sessions: &Arc<Sessions>) -> Self {
-        let expects_lists = permit.expects_lists(&route.policy) && parts.method != Method::DELETE;
+    pub(crate) fn new(route: &Arc<Route>, permit: &Permit, head: &Head, sessions: &Arc<Sessions>) -> Self {
+        let expects_lists = permit.expects_lists(&route.policy) && head.method != Method::DELETE;
         let lists = expects_lists.then(|| Eyes { route: Arc::clone(route), identity: Arc::clone(permit.identity()) });
-        let messages = route.upstream.messages().filter(|_| parts.method == Method::GET);
+        let messages = route.upstream.messages().filter(|_| head.method == Method::GET);
         let endpoint = messages.and_then(|messages| {
             let sealer = sessions.sealer(route, permit.identity());
-            Endpoint::new(route.upstream.url(), messages, parts.uri.path().to_owned(), sealer)
+            Endpoint::new(route.upstream.url(), messages, head.uri.path().to_owned(), sealer)
         });
         Self { lists, endpoint, listens: permit.listens().is_some() }
     }
 
     /// What is to be read, or added to, must come without content coding: nothing is ever inflated.
-    pub(crate) fn ask(&self, headers: &mut HeaderMap) {
-        if self.lists.is_some() || self.endpoint.is_some() || self.listens {
-            headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-        }
+    pub(crate) fn takes_codings(&self) -> bool {
+        self.lists.is_none() && self.endpoint.is_none() && !self.listens
     }
 
     /// Decides at the answer's head.
-    pub(crate) fn treatment<B: Body>(self, answer: &Response<B>, budget: &Budget) -> Result<Treatment, Unread> {
-        let (status, headers) = (answer.status(), answer.headers());
-        let is_plain = !is_coded(headers) && status != StatusCode::PARTIAL_CONTENT;
-        let media_type = if self.lists.is_some() { only_media_type(headers) } else { media_type(headers) };
+    pub(crate) fn treatment(
+        self,
+        (status, fields): (StatusCode, &Fields),
+        has_body: bool,
+        budget: &Budget,
+    ) -> Result<Treatment, Unread> {
+        let is_plain = !is_coded(fields) && status != StatusCode::PARTIAL_CONTENT;
+        let media_type = if self.lists.is_some() { only_media_type(fields) } else { media_type(fields) };
         match (self.lists, self.endpoint) {
             (None, None) => Ok(Treatment::Pass),
-            _ if answer.body().is_end_stream() => Ok(Treatment::Pass),
+            _ if !has_body => Ok(Treatment::Pass),
             (lists, endpoint) if is_event_stream(media_type) => {
                 let failure = if lists.is_some() { UpstreamFailure::List } else { UpstreamFailure::Protocol };
                 let editor = Editor::new(lists, endpoint, budget.clone());
@@ -117,37 +118,20 @@ pub(crate) fn says_all_by_its_head(status: StatusCode) -> bool {
     status == StatusCode::ACCEPTED || !status.is_success()
 }
 
-/// Fields that speak of the very bytes of a body (RFC 9110 §8, RFC 9530): they go when the bytes change.
-pub(crate) fn forget_bytes(headers: &mut HeaderMap) {
-    const OF_THE_BYTES: [HeaderName; 7] = [
-        header::CONTENT_LENGTH,
-        header::ETAG,
-        header::ACCEPT_RANGES,
-        HeaderName::from_static("content-md5"),
-        HeaderName::from_static("digest"),
-        HeaderName::from_static("content-digest"),
-        HeaderName::from_static("repr-digest"),
-    ];
-    for name in OF_THE_BYTES {
-        headers.remove(name);
-    }
-}
-
 /// The answer is an event stream.
-pub(crate) fn brings_events(headers: &HeaderMap) -> bool {
-    is_event_stream(media_type(headers))
+pub(crate) fn brings_events(fields: &Fields) -> bool {
+    is_event_stream(media_type(fields))
 }
 
 fn is_event_stream(media_type: &str) -> bool {
     media_type.split(';').next().is_some_and(|essence| essence.trim().eq_ignore_ascii_case("text/event-stream"))
 }
 
-fn media_type(headers: &HeaderMap) -> &str {
-    headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("")
+fn media_type(fields: &Fields) -> &str {
+    fields.get(&header::CONTENT_TYPE).and_then(as_text).unwrap_or("")
 }
 
 /// Two media types could be read in two ways.
-fn only_media_type(headers: &HeaderMap) -> &str {
-    let is_only = headers.get_all(header::CONTENT_TYPE).iter().nth(1).is_none();
-    if is_only { media_type(headers) } else { "" }
+fn only_media_type(fields: &Fields) -> &str {
+    fields.once(&header::CONTENT_TYPE).ok().flatten().and_then(as_text).unwrap_or("")
 }

@@ -1,15 +1,16 @@
 //! The response to a refused request, in one of two shapes (decision 0004): OAuth's, or JSON-RPC's once the body is looked at.
 
-use http::header::{self, HeaderValue};
-use http::{Response, StatusCode};
-use serde::Serialize;
+use http::StatusCode;
+use http::header;
 
 use crate::mcp::RequestId;
 use crate::mcp::reader::Fault as BodyFault;
 use crate::names::TenantId;
 use crate::oauth::challenge::Challenges;
+use crate::text::Object;
 
 use super::super::body::ReplyBody;
+use super::super::reply::Reply;
 use super::{Rejection, whole_seconds};
 
 /// What an answer has to know of the request that it refuses.
@@ -29,37 +30,47 @@ pub(crate) struct Asker<'a> {
 
 impl Rejection {
     /// The response.
-    pub(crate) fn response(&self, asker: &Asker<'_>) -> Response<ReplyBody> {
-        let mut response = Response::new(ReplyBody::fixed(self.body(asker)));
-        *response.status_mut() = self.status();
-        let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    pub(crate) fn reply(&self, asker: &Asker<'_>) -> Reply {
+        let mut reply = Reply::new(self.status(), ReplyBody::fixed(self.body(asker)));
+        let lines = &mut reply.lines;
+        lines.push_text(&header::CONTENT_TYPE, &["application/json"]);
+        lines.push_text(&header::CACHE_CONTROL, &["no-store"]);
         if let Some(challenge) = asker.challenges.and_then(|challenges| self.challenge(challenges, asker.tenant)) {
-            headers.insert(header::WWW_AUTHENTICATE, challenge);
+            lines.push(&header::WWW_AUTHENTICATE, &challenge);
         }
         if let Some(wait) = self.retry_after() {
-            headers.insert(header::RETRY_AFTER, whole_seconds(wait).into());
+            lines.push_text(&header::RETRY_AFTER, &[itoa::Buffer::new().format(whole_seconds(wait))]);
         }
         if let Self::Method { allow } = self {
-            headers.insert(header::ALLOW, HeaderValue::from_static(allow));
+            lines.push_text(&header::ALLOW, &[allow]);
         }
-        if matches!(self, Self::Http(_) | Self::BodyFraming | Self::BodyTimeout) {
-            headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
-        }
-        response
+        reply.is_last = matches!(self, Self::Http(_) | Self::BodyFraming | Self::BodyTimeout);
+        reply
     }
 
-    fn body(&self, asker: &Asker<'_>) -> String {
-        let description = self.description();
-        let plain = Plain { error: self.face().1, error_description: &description, request_id: asker.request_id };
-        if !asker.inspected && !self.is_json_rpc() {
-            return to_json(&plain);
+    /// The shape that OAuth clients show, or the `error` of the one that MCP clients show, which holds it (JSON-RPC 2.0 §5.1).
+    fn body(&self, asker: &Asker<'_>) -> Vec<u8> {
+        let (mut body, description) = (Vec::with_capacity(ROOM), self.description());
+        let plain = |object: &mut Object<'_>| {
+            object.text("error", self.face().1);
+            object.text("error_description", &description);
+            object.text("request_id", asker.request_id);
+        };
+        let mut object = Object::begin(&mut body);
+        if asker.inspected || self.is_json_rpc() {
+            object.text("jsonrpc", "2.0");
+            // The id is JSON text already, repeated as it was written (JSON-RPC 2.0 §5).
+            object.written("id", asker.id.map_or("null", RequestId::as_json));
+            object.object("error", |error| {
+                error.number("code", self.json_rpc_code());
+                error.text("message", &description);
+                error.object("data", plain);
+            });
+        } else {
+            plain(&mut object);
         }
-        let error = to_json(&RpcError { code: self.json_rpc_code(), message: &description, data: plain });
-        // The id is JSON text already, repeated as it was written (JSON-RPC 2.0 §5).
-        let id = asker.id.map_or("null", RequestId::as_json);
-        format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{error}}}"#)
+        object.end();
+        body
     }
 
     /// MCP 2026-07-28: a 400, 404 or 405 that is no JSON-RPC error makes clients of both eras fall back to the older one.
@@ -90,22 +101,5 @@ impl Rejection {
     }
 }
 
-/// The shape that OAuth clients show.
-#[derive(Serialize)]
-struct Plain<'a> {
-    error: &'static str,
-    error_description: &'a str,
-    request_id: &'a str,
-}
-
-/// The `error` of the shape that MCP clients show (JSON-RPC 2.0 §5.1).
-#[derive(Serialize)]
-struct RpcError<'a> {
-    code: i32,
-    message: &'a str,
-    data: Plain<'a>,
-}
-
-fn to_json(value: &impl Serialize) -> String {
-    serde_json::to_string(value).unwrap_or_default() // structs of strings always serialize
-}
+/// Longer than most bodies.
+const ROOM: usize = 256;

@@ -2,11 +2,12 @@
 
 use http::StatusCode;
 
+use crate::head::Fault;
 use crate::mcp::TargetKind;
 use crate::mcp::reader::Fault as BodyFault;
 use crate::token::{BearerError, TokenError};
 
-use super::{Fault, Rejection, UpstreamFailure};
+use super::{Rejection, UpstreamFailure};
 
 /// One refusal's three faces: status for HTTP, code for the client's program, reason for the log.
 pub(super) struct Face(pub(super) StatusCode, pub(super) &'static str, pub(super) &'static str);

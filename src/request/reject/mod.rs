@@ -9,6 +9,7 @@ use std::time::Duration;
 use http::header::HeaderValue;
 use http::{Method, StatusCode};
 
+use crate::head::Fault;
 use crate::mcp::mirror::Mismatch;
 use crate::mcp::reader::Fault as BodyFault;
 use crate::mcp::{Era, TargetKind};
@@ -23,35 +24,6 @@ pub(crate) const ALLOW: &str = "GET, POST, DELETE";
 
 /// Modern revisions have `POST` alone.
 const MODERN_ALLOW: &str = "POST";
-
-/// What is wrong with a request's head or framing (RFC 9112). The connection ends after the answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Fault {
-    /// Lengths that could be read in two ways, or a malformed body.
-    #[error("ambiguous or malformed message framing")]
-    Framing,
-    /// A transfer coding that is not `chunked`.
-    #[error("a transfer coding that is not supported")]
-    Coding,
-    /// A head that is no head.
-    #[error("malformed request head")]
-    Syntax,
-    /// `Host` missing, repeated or no host.
-    #[error("the host must be named once and be a host")]
-    Host,
-    /// Neither HTTP/1.0 nor HTTP/1.1.
-    #[error("an HTTP version that is not supported")]
-    Version,
-    /// The head is over its limit.
-    #[error("request header fields too large")]
-    HeadSize,
-    /// The request target is over its limit.
-    #[error("request target too long")]
-    TargetSize,
-    /// The head did not come in time.
-    #[error("the request head did not arrive in time")]
-    HeadTimeout,
-}
 
 /// What went wrong between the gateway and an upstream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

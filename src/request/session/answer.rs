@@ -1,9 +1,10 @@
 //! The upstream's session id in its answer: sealed for the caller, or the answer is refused.
 
 use http::header::HeaderValue;
-use http::{Method, Response, StatusCode};
+use http::{Method, StatusCode};
 
-use crate::headers::{from_ascii, remove_spellings};
+use crate::head::{Fields, as_text};
+use crate::headers::from_ascii;
 use crate::mcp::Era;
 use crate::session::{NotSealed, Place};
 
@@ -11,35 +12,28 @@ use super::super::audit::Audit;
 use super::super::authorize::Permit;
 use super::super::reject::{Rejection, UpstreamFailure};
 use super::super::route::Route;
-use super::{LAST_EVENT_ID, SESSION_ID, Session, Sessions, once, owner};
+use super::{SESSION_ID, Session, Sessions, owner};
 
 impl Sessions {
-    /// Makes an answer's head fit for the caller: once for each, before anything of it goes on.
-    pub(crate) fn seal_answer<B>(
+    /// The session id that an answer brings, as its caller may know it; before anything of the answer goes on.
+    pub(crate) fn seal_answer(
         &self,
         route: &Route,
         permit: &Permit,
         method: &Method,
-        answer: &mut Response<B>,
+        (status, fields): (StatusCode, &Fields),
         audit: &mut Audit,
-    ) -> Result<(), Rejection> {
-        self.note_end(permit.session(), method, answer.status());
-        let headers = answer.headers_mut();
-        let announced = once(headers, &SESSION_ID).map(Option::<&HeaderValue>::cloned);
-        remove_spellings(headers, &SESSION_ID);
-        remove_spellings(headers, &LAST_EVENT_ID);
+    ) -> Result<Option<HeaderValue>, Rejection> {
+        self.note_end(permit.session(), method, status);
         // MCP 2026-07-28: a modern answer has no session.
         if permit.era() == Era::Modern {
-            return Ok(());
+            return Ok(None);
         }
-        let announced = announced.map_err(|_| NotSealed::Id);
-        let sealed = announced.and_then(|id| id.map(|id| self.seal(route, permit, &id)).transpose());
-        let sealed = sealed.map_err(|why| {
+        let announced = fields.once(&SESSION_ID).map_err(|_| NotSealed::Id);
+        announced.and_then(|id| id.map(|id| self.seal(route, permit, id)).transpose()).map_err(|why| {
             audit.detail(why);
             Rejection::Upstream(UpstreamFailure::Session)
-        })?;
-        headers.extend(sealed.map(|id| (SESSION_ID, id)));
-        Ok(())
+        })
     }
 
     /// MCP 2025-11-25, Session Management: after a successful DELETE the id is unknown here. On other replicas the upstream says so itself.
@@ -53,8 +47,8 @@ impl Sessions {
     }
 
     /// A client that is told its own id again must not take it for another one.
-    fn seal(&self, route: &Route, permit: &Permit, announced: &HeaderValue) -> Result<HeaderValue, NotSealed> {
-        let id = announced.to_str().map_err(|_| NotSealed::Id)?;
+    fn seal(&self, route: &Route, permit: &Permit, announced: &[u8]) -> Result<HeaderValue, NotSealed> {
+        let id = as_text(announced).ok_or(NotSealed::Id)?;
         match permit.session() {
             Session::Header(own) if own.id == id => Ok(own.sealed.clone()),
             Session::Header(_) | Session::Endpoint(_) | Session::None => {

@@ -6,12 +6,12 @@ mod tests;
 
 use std::sync::Arc;
 
-use http::header::{HeaderMap, HeaderName, HeaderValue};
-use http::request::Parts;
+use http::header::{HeaderName, HeaderValue};
 use http::{Method, Uri};
 use quick_cache::sync::Cache;
 
 use crate::config::SessionKey;
+use crate::head::{Fields, Head, Lines, as_text};
 use crate::mcp::Era;
 use crate::session::{NO_KEY, NotOpened, NotSealed, Owner, Place, SessionDigest, SessionKeys};
 use crate::token::Caller;
@@ -21,7 +21,7 @@ use super::reject::Rejection;
 use super::route::Route;
 
 /// MCP Streamable HTTP until 2025-11-25.
-const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
+pub(crate) const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
 /// Where a broken stream goes on.
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 /// The one parameter of an endpoint that HTTP+SSE clients are told.
@@ -92,17 +92,17 @@ impl Sessions {
         &self,
         route: &Route,
         caller: &Caller,
-        (parts, era_of_head): (&Parts, Era),
+        (head, era_of_head): (&Head, Era),
         audit: &mut Audit,
     ) -> Result<Session, Rejection> {
         let owner = || owner(route, caller);
-        let claimed = if route.config.upstream.messages.is_some() && parts.method == Method::POST {
+        let claimed = if route.config.upstream.messages.is_some() && head.method == Method::POST {
             // Such a server knows no other era: whatever the head says, the query decides whose session it is.
-            self.of_query(&owner(), &parts.uri).map(Session::Endpoint)
+            self.of_query(&owner(), &head.uri).map(Session::Endpoint)
         } else if era_of_head == Era::Modern {
             Ok(Session::None)
         } else {
-            self.of_fields(owner, &parts.headers, route.config.upstream.messages.is_none())
+            self.of_fields(owner, &head.fields, route.config.upstream.messages.is_none())
         };
         claimed.map_err(|why| {
             audit.detail(why);
@@ -114,24 +114,20 @@ impl Sessions {
     }
 
     /// Most requests have no session, and need no owner.
-    fn of_fields(
-        &self,
-        owner: impl FnOnce() -> Owner,
-        headers: &HeaderMap,
-        resumes: bool,
-    ) -> Result<Session, NotOpened> {
-        let last_event = once(headers, &LAST_EVENT_ID)?.filter(|_| resumes);
-        let Some(sealed) = once(headers, &SESSION_ID)? else {
+    fn of_fields(&self, owner: impl FnOnce() -> Owner, fields: &Fields, resumes: bool) -> Result<Session, NotOpened> {
+        let last_event = once(fields, &LAST_EVENT_ID)?.filter(|_| resumes);
+        let Some(sealed) = once(fields, &SESSION_ID)? else {
             // A server that finds events by their id alone would hand out another caller's.
             return if last_event.is_none() { Ok(Session::None) } else { Err(NotOpened::Unknown) };
         };
-        let text = sealed.to_str().map_err(|_| NotOpened::Unknown)?;
+        let text = as_text(sealed).ok_or(NotOpened::Unknown)?;
         let owner = owner();
         let id = self.keys.open(&owner, Place::Header, text)?;
         if self.ended.get(&owner.session(&id)).is_some() {
             return Err(NotOpened::Unknown);
         }
-        let (sealed, last_event) = (sealed.clone(), last_event.cloned());
+        let value = |bytes| HeaderValue::from_bytes(bytes).map_err(|_| NotOpened::Unknown);
+        let (sealed, last_event) = (value(sealed)?, last_event.map(value).transpose()?);
         Ok(Session::Header(Box::new(Opened { owner, sealed, id, last_event })))
     }
 
@@ -162,11 +158,11 @@ impl Sealer {
 
 impl Session {
     /// Puts the upstream's own id into the fields that go upstream; those of the client were removed before.
-    pub(crate) fn write(&self, era: Era, headers: &mut HeaderMap) {
+    pub(crate) fn write(&self, era: Era, lines: &mut Lines) {
         let (Self::Header(opened), Era::Legacy) = (self, era) else { return };
-        if let Ok(id) = HeaderValue::from_str(&opened.id) {
-            headers.insert(SESSION_ID, id);
-            headers.extend(opened.last_event.clone().map(|event| (LAST_EVENT_ID, event)));
+        lines.push_text(&SESSION_ID, &[&opened.id]);
+        if let Some(event) = &opened.last_event {
+            lines.push(&LAST_EVENT_ID, event);
         }
     }
 
@@ -184,10 +180,6 @@ fn owner(route: &Route, caller: &Caller) -> Owner {
 }
 
 /// A field that may stand once; standing twice it would say two things.
-fn once<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a HeaderValue>, NotOpened> {
-    let mut values = headers.get_all(name).iter();
-    match (values.next(), values.next()) {
-        (value, None) => Ok(value),
-        (_, Some(_)) => Err(NotOpened::Unknown),
-    }
+fn once<'a>(fields: &'a Fields, name: &HeaderName) -> Result<Option<&'a [u8]>, NotOpened> {
+    fields.once(name).map_err(|_| NotOpened::Unknown)
 }

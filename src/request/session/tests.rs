@@ -1,5 +1,7 @@
 //! What of a session goes upstream, and what of an answer comes back.
 
+use http::HeaderMap;
+
 use super::*;
 
 fn fields(fields: &[(&'static str, &str)]) -> HeaderMap {
@@ -17,9 +19,9 @@ fn alice() -> Owner {
 }
 
 fn written(session: &Session, era: Era) -> HeaderMap {
-    let mut headers = HeaderMap::new();
-    session.write(era, &mut headers);
-    headers
+    let mut lines = Lines::default();
+    session.write(era, &mut lines);
+    lines.to_map()
 }
 
 #[test]
@@ -27,10 +29,10 @@ fn own_session_is_written_as_the_upstream_knows_it_in_the_legacy_era_alone() {
     let sessions = Sessions::new(&[SessionKey([1; 32])]).unwrap();
     let sealed = sessions.keys.seal(&alice(), Place::Header, "up").unwrap();
     let head = fields(&[("mcp-session-id", &sealed), ("last-event-id", "7")]);
-    let session = sessions.of_fields(alice, &head, true).unwrap();
+    let session = sessions.of_fields(alice, &Fields::from(&head), true).unwrap();
     assert_eq!(written(&session, Era::Legacy), fields(&[("mcp-session-id", "up"), ("last-event-id", "7")]));
     assert!(written(&session, Era::Modern).is_empty());
-    let session = sessions.of_fields(alice, &head, false).unwrap();
+    let session = sessions.of_fields(alice, &Fields::from(&head), false).unwrap();
     assert_eq!(written(&session, Era::Legacy), fields(&[("mcp-session-id", "up")]));
 }
 
@@ -38,8 +40,8 @@ fn own_session_is_written_as_the_upstream_knows_it_in_the_legacy_era_alone() {
 fn events_are_resumed_in_an_own_session_alone() {
     let sessions = Sessions::new(&[]).unwrap();
     let head = fields(&[("last-event-id", "7")]);
-    assert_eq!(sessions.of_fields(alice, &head, true).unwrap_err(), NotOpened::Unknown);
-    assert!(matches!(sessions.of_fields(alice, &head, false), Ok(Session::None)));
+    assert_eq!(sessions.of_fields(alice, &Fields::from(&head), true).unwrap_err(), NotOpened::Unknown);
+    assert!(matches!(sessions.of_fields(alice, &Fields::from(&head), false), Ok(Session::None)));
 }
 
 #[test]
@@ -51,8 +53,8 @@ fn ended_session_stays_ended_under_the_keys_of_a_later_configuration() {
     assert!(Arc::ptr_eq(&before, &Sessions::like(&before, &[key(1)]).unwrap()));
     let after = Sessions::like(&before, &[key(2), key(1)]).unwrap();
     assert!(!Arc::ptr_eq(&before, &after));
-    assert_eq!(after.of_fields(alice, &head("ended"), true).unwrap_err(), NotOpened::Unknown);
-    assert!(matches!(after.of_fields(alice, &head("lives"), true), Ok(Session::Header(_))));
+    assert_eq!(after.of_fields(alice, &Fields::from(&head("ended")), true).unwrap_err(), NotOpened::Unknown);
+    assert!(matches!(after.of_fields(alice, &Fields::from(&head("lives")), true), Ok(Session::Header(_))));
 }
 
 #[test]

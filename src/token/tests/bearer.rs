@@ -4,6 +4,7 @@ use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderValue, Uri};
 use proptest::prelude::*;
 
+use crate::head::Fields;
 use crate::token::BearerError;
 use crate::token::bearer::bearer;
 
@@ -12,7 +13,7 @@ fn read(fields: &[&[u8]], uri: &str) -> Result<String, BearerError> {
     for field in fields {
         headers.append(AUTHORIZATION, HeaderValue::from_bytes(field).unwrap());
     }
-    bearer(&headers, &uri.parse::<Uri>().unwrap()).map(str::to_owned)
+    bearer(&Fields::from(&headers), &uri.parse::<Uri>().unwrap()).map(str::to_owned)
 }
 
 fn field(text: &str) -> Result<String, BearerError> {
@@ -89,7 +90,6 @@ fn t8_bytes_that_no_token_holds_are_malformed() {
         "Bearer a=b",
         "Bearer ==",
         "Bearer a\tb",
-        "Bearer a ",
         "Bearer {\"a\":1}",
         "Bearer a;b",
     ] {
@@ -105,7 +105,7 @@ proptest! {
         if let Ok(value) = HeaderValue::from_bytes(&bytes) {
             let mut headers = HeaderMap::new();
             headers.insert(AUTHORIZATION, value);
-            if let Ok(token) = bearer(&headers, &Uri::from_static("/mcp")) {
+            if let Ok(token) = bearer(&Fields::from(&headers), &Uri::from_static("/mcp")) {
                 prop_assert!(!token.is_empty() && token.is_ascii() && !token.contains([' ', ',', '"']));
             }
         }

@@ -1,13 +1,13 @@
-//! Judges an HTTP/1 request head before the HTTP library tidies it (RFC 9112). Pure.
-//!
-//! hyper drops `Content-Length` beside `Transfer-Encoding`, takes `gzip, chunked` as chunked, and does not look at `Host`:
-//! after it, nobody can tell that a request could be read in two ways. So the bytes are judged first, and strictly.
+//! Reads an HTTP/1 request head, once and strictly (RFC 9112): what could be read in two ways is no head. Pure.
 
+use bytes::BytesMut;
 use http::uri::PathAndQuery;
-use http::{HeaderName, HeaderValue, Method, Request, Uri};
+use http::{HeaderValue, Method, Request, Version};
 
 use crate::config::resource::split_authority;
-use crate::request::reject::Fault;
+
+use super::fields::{Fields, Line, ROOM_FOR_LINES, position};
+use super::{Fault, Head, target};
 
 /// Longest target (threats, limits).
 const MAX_TARGET_BYTES: usize = 8 * 1024;
@@ -27,19 +27,30 @@ pub(crate) enum Framing {
     Chunked,
 }
 
-/// Judges a whole head, from its first byte to the empty line's end.
-pub(crate) fn judge(head: &[u8]) -> Result<Framing, Fault> {
-    let head = head.strip_suffix(b"\r\n\r\n").ok_or(Fault::Syntax)?;
-    let mut lines = Lines { rest: Some(head) };
-    let is_1_1 = judge_request_line(lines.next().ok_or(Fault::Syntax)??)?;
-    let mut fields = Fields::default();
-    for (count, line) in lines.enumerate() {
-        if count >= MAX_FIELDS {
+/// Reads a whole head, from its first byte to the empty line's end.
+pub(crate) fn judge(mut text: BytesMut) -> Result<(Head, Framing), Fault> {
+    let (line, mut rest) = split_line(&mut text).ok_or(Fault::Syntax)?;
+    let (method, target_at, version) = judge_request_line(line)?;
+    let mut at = line.len() + LINE_END.len();
+    let (mut lines, mut decisive) = (Vec::with_capacity(ROOM_FOR_LINES), Decisive::default());
+    loop {
+        let (line, after) = split_line(rest).ok_or(Fault::Syntax)?;
+        if line.is_empty() {
+            // The head ends here, and the text with it.
+            after.is_empty().then_some(()).ok_or(Fault::Syntax)?;
+            break;
+        }
+        if lines.len() >= MAX_FIELDS {
             return Err(Fault::HeadSize);
         }
-        fields.take(line?)?;
+        lines.push(judge_field(line, at, &mut decisive)?);
+        at += line.len() + LINE_END.len();
+        rest = after;
     }
-    fields.judge(is_1_1)
+    let framing = decisive.judge(version == Version::HTTP_11)?;
+    let text = text.freeze();
+    let uri = target(text.slice(target_at))?;
+    Ok((Head { method, uri, version, fields: Fields::new(text, lines) }, framing))
 }
 
 /// The bounds of [`judge`] for a head that came decoded (HTTP/2): there framing has one reading, but fields and target have no limit of
@@ -58,28 +69,18 @@ pub(crate) fn judge_decoded<B>(request: &Request<B>) -> Result<(), Fault> {
     if request.headers().len() > MAX_FIELDS { Err(Fault::HeadSize) } else { Ok(()) }
 }
 
-/// Lines that end with CRLF and nothing else; a bare CR, a bare LF or a NUL anywhere is a fault.
-struct Lines<'a> {
-    rest: Option<&'a [u8]>,
+const LINE_END: &[u8] = b"\r\n";
+
+/// The first line and what stands behind its CRLF. A bare CR ends nothing; a bare LF or a NUL is in the line, and refused there.
+fn split_line(text: &mut [u8]) -> Option<(&mut [u8], &mut [u8])> {
+    let end = memchr::memchr(b'\r', text)?;
+    let (line, rest) = text.split_at_mut_checked(end)?;
+    let (line_end, rest) = rest.split_at_mut_checked(LINE_END.len())?;
+    (line_end == LINE_END).then_some((line, rest))
 }
 
-impl<'a> Iterator for Lines<'a> {
-    type Item = Result<&'a [u8], Fault>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let rest = self.rest?;
-        let Some(end) = memchr::memchr3(b'\r', b'\n', 0, rest) else {
-            self.rest = None;
-            return Some(Ok(rest));
-        };
-        let (line, after) = rest.split_at_checked(end)?;
-        self.rest = after.strip_prefix(b"\r\n");
-        Some(if self.rest.is_some() { Ok(line) } else { Err(Fault::Syntax) })
-    }
-}
-
-/// `method SP target SP version` (RFC 9112 §3), single blanks; true for HTTP/1.1.
-fn judge_request_line(line: &[u8]) -> Result<bool, Fault> {
+/// `method SP target SP version` (RFC 9112 §3), single blanks. The target by its place.
+fn judge_request_line(line: &[u8]) -> Result<(Method, std::ops::Range<usize>, Version), Fault> {
     if line.len() > MAX_REQUEST_LINE_BYTES {
         return Err(Fault::TargetSize);
     }
@@ -88,14 +89,15 @@ fn judge_request_line(line: &[u8]) -> Result<bool, Fault> {
     else {
         return Err(Fault::Syntax);
     };
+    let place = method.len() + 1..method.len() + 1 + target.len();
+    let method = Method::from_bytes(method).map_err(|_| Fault::Syntax)?;
     // RFC 9112 §3.2: no target has a fragment; the library would drop one silently.
-    let clean = target.iter().all(|&b| is_visible(b) && b != b'#');
-    if Method::from_bytes(method).is_err() || !clean || Uri::try_from(target).is_err() {
+    if !target.iter().all(|&b| is_visible(b) && b != b'#') {
         return Err(Fault::Syntax);
     }
     match version {
-        b"HTTP/1.1" => Ok(true),
-        b"HTTP/1.0" => Ok(false),
+        b"HTTP/1.1" => Ok((method, place, Version::HTTP_11)),
+        b"HTTP/1.0" => Ok((method, place, Version::HTTP_10)),
         version if version.starts_with(b"HTTP/") => Err(Fault::Version),
         _ => Err(Fault::Syntax),
     }
@@ -105,54 +107,89 @@ fn is_visible(byte: u8) -> bool {
     (0x21..=0x7e).contains(&byte)
 }
 
-/// The fields that decide about framing and host.
-#[derive(Default)]
-struct Fields<'a> {
-    host: Option<&'a [u8]>,
-    length: Option<u64>,
-    coding: Option<&'a [u8]>,
+/// One field's places in the text; its name becomes lower case there.
+fn judge_field(line: &mut [u8], at: usize, decisive: &mut Decisive) -> Result<Line, Fault> {
+    // RFC 9112 §5.1: no blank before the colon; §5.2: a line that begins with one is a fold, refused.
+    let colon = memchr::memchr(b':', line).filter(|&colon| colon > 0).ok_or(Fault::Syntax)?;
+    let (name, value) = line.split_at_mut_checked(colon).ok_or(Fault::Syntax)?;
+    for byte in &mut *name {
+        *byte = *NAME_LETTERS.get(usize::from(*byte)).filter(|letter| **letter != 0).ok_or(Fault::Syntax)?;
+    }
+    let value = value.get(1..).unwrap_or_default();
+    // RFC 9112 §5: blanks around a value are SP and HTAB; a form feed is a control character like the others.
+    // Without leaving early: values are long, and so many bytes are judged at a time.
+    let is_clean = |b: u8| b == b'\t' || (b >= b' ' && b != 0x7f);
+    if !value.iter().fold(true, |clean, &b| clean & is_clean(b)) {
+        return Err(Fault::Syntax);
+    }
+    let from_begin = value.trim_ascii_start();
+    let begin = at + colon + 1 + value.len() - from_begin.len();
+    let value = from_begin.trim_ascii_end();
+    decisive.take(name, value)?;
+    let place = |begin: usize, length: usize| position(begin)..position(begin + length);
+    Ok(Line { name: place(at, colon), value: place(begin, value.len()) })
 }
 
-impl<'a> Fields<'a> {
-    fn take(&mut self, line: &'a [u8]) -> Result<(), Fault> {
-        // RFC 9112 §5.1: no blank before the colon; §5.2: a line that begins with one is a fold, refused.
-        let colon = memchr::memchr(b':', line).ok_or(Fault::Syntax)?;
-        let (name, value) = line.split_at_checked(colon).ok_or(Fault::Syntax)?;
-        let value = value.get(1..).unwrap_or_default();
-        // RFC 9112 §5: blanks around a value are SP and HTAB; a form feed is a control character like the others.
-        // Without leaving early: values are long, and so many bytes are judged at a time.
-        let is_clean = |b: u8| b == b'\t' || (b >= b' ' && b != 0x7f);
-        let value_is_clean = value.iter().fold(true, |clean, &b| clean & is_clean(b));
-        let name = HeaderName::from_bytes(name).map_err(|_| Fault::Syntax)?;
-        if !value_is_clean {
-            return Err(Fault::Syntax);
-        }
-        let value = value.trim_ascii();
+/// A letter of a field's name.
+pub(crate) fn is_name_letter(byte: u8) -> bool {
+    NAME_LETTERS.get(usize::from(byte)).is_some_and(|letter| *letter != 0)
+}
+
+/// The letters of a token (RFC 9110 §5.6.2), each as the lower-case one that it stands for; 0 for what is none.
+static NAME_LETTERS: [u8; 256] = {
+    let (mut letters, mut rest) = ([0; 256], b"!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz".as_slice());
+    while let [letter, others @ ..] = rest {
+        let (_, [lower, ..]) = letters.split_at_mut(*letter as usize) else { break };
+        *lower = *letter;
+        let (_, [upper, ..]) = letters.split_at_mut(letter.to_ascii_uppercase() as usize) else { break };
+        *upper = *letter;
+        rest = others;
+    }
+    letters
+};
+
+/// The fields that decide about framing and host.
+#[derive(Default)]
+struct Decisive {
+    /// `Host` stood once, and is one.
+    has_host: bool,
+    length: Option<u64>,
+    /// `Transfer-Encoding` stood once; true: it is `chunked`.
+    coding: Option<bool>,
+}
+
+impl Decisive {
+    fn take(&mut self, name: &[u8], value: &[u8]) -> Result<(), Fault> {
         match name {
-            http::header::HOST => once(&mut self.host, value, Fault::Host),
-            http::header::CONTENT_LENGTH => once(&mut self.length, parse_length(value)?, Fault::Framing),
-            http::header::TRANSFER_ENCODING => once(&mut self.coding, value, Fault::Framing),
+            b"host" => {
+                let host = std::str::from_utf8(value).ok().and_then(split_authority);
+                let is_only = !std::mem::replace(&mut self.has_host, true);
+                host.filter(|_| is_only).map(|_| ()).ok_or(Fault::Host)
+            }
+            b"content-length" => once(&mut self.length, parse_length(value)?),
+            b"transfer-encoding" => once(&mut self.coding, value.eq_ignore_ascii_case(b"chunked")),
             _ => Ok(()),
         }
     }
 
     fn judge(self, is_1_1: bool) -> Result<Framing, Fault> {
-        let host = self.host.and_then(|host| std::str::from_utf8(host).ok()).ok_or(Fault::Host)?;
-        split_authority(host).ok_or(Fault::Host)?;
+        if !self.has_host {
+            return Err(Fault::Host);
+        }
         match (self.length, self.coding) {
             (Some(_), Some(_)) => Err(Fault::Framing), // RFC 9112 §6.3: request smuggling
             (None, Some(_)) if !is_1_1 => Err(Fault::Framing),
-            (None, Some(coding)) if coding.eq_ignore_ascii_case(b"chunked") => Ok(Framing::Chunked),
-            (None, Some(_)) => Err(Fault::Coding), // RFC 9112 §6.1: 501
+            (None, Some(true)) => Ok(Framing::Chunked),
+            (None, Some(false)) => Err(Fault::Coding), // RFC 9112 §6.1: 501
             (length, None) => Ok(Framing::Length(length.unwrap_or(0))),
         }
     }
 }
 
-fn once<T>(place: &mut Option<T>, value: T, fault: Fault) -> Result<(), Fault> {
+fn once<T>(place: &mut Option<T>, value: T) -> Result<(), Fault> {
     match place.replace(value) {
         None => Ok(()),
-        Some(_) => Err(fault),
+        Some(_) => Err(Fault::Framing),
     }
 }
 
@@ -165,6 +202,10 @@ fn parse_length(value: &[u8]) -> Result<u64, Fault> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn judge(head: &[u8]) -> Result<Framing, Fault> {
+        super::judge(head.into()).map(|(_, framing)| framing)
+    }
 
     fn judged(fields: &str) -> Result<Framing, Fault> {
         judge(format!("POST /mcp HTTP/1.1\r\nHost: h\r\n{fields}\r\n").as_bytes())

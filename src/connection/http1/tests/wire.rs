@@ -1,0 +1,225 @@
+//! Heads and bodies as they come: in pieces, too slowly, too long, not at all.
+
+use std::future::poll_fn;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::poll;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
+
+use super::super::wire::{Next, Wire};
+use super::super::*;
+use crate::head::Fault;
+use crate::head::judge::MAX_REQUEST_LINE_BYTES;
+use crate::request::incoming::Broken;
+
+const BOUNDS: HeadBounds = HeadBounds { bytes: 1024, time: Duration::from_secs(10) };
+
+fn connected(bounds: HeadBounds) -> (DuplexStream, Wire<DuplexStream>) {
+    let (client, server) = tokio::io::duplex(1 << 20);
+    let mut wire = Wire::new(server, bounds);
+    wire.expect_head(Instant::now() + Duration::from_mins(1));
+    (client, wire)
+}
+
+async fn next(wire: &mut Wire<DuplexStream>) -> Next {
+    poll_fn(|cx| wire.poll_next(cx)).await
+}
+
+async fn fault(wire: &mut Wire<DuplexStream>) -> Option<Fault> {
+    if let Next::Refused(fault) = next(wire).await { Some(fault) } else { None }
+}
+
+async fn piece(wire: &mut Wire<DuplexStream>) -> Option<Result<Bytes, Broken>> {
+    poll_fn(|cx| wire.poll_body(cx)).await
+}
+
+/// A request and its body, as one text.
+async fn request(wire: &mut Wire<DuplexStream>) -> String {
+    let Next::Request(head) = next(wire).await else { return "no request".to_owned() };
+    let mut body = Vec::new();
+    while let Some(piece) = piece(wire).await {
+        body.extend_from_slice(&piece.unwrap());
+    }
+    format!("{} {} {}", head.method, head.uri, String::from_utf8(body).unwrap())
+}
+
+#[tokio::test]
+async fn f14_requests_are_read_whatever_the_pieces() {
+    let stream = b"\r\nGET /a HTTP/1.1\r\nHost: h\r\n\r\nPOST /b HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nGET\r\n\r\nPOST /c HTTP/1.1\r\n\
+                   Host: h\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nPUT\r\n0\r\n\r\nGET /d HTTP/1.1\r\nHost: h\r\n\r\n";
+    for size in [1, 2, 3, 7, 64, 78, stream.len()] {
+        let (mut client, mut wire) = connected(BOUNDS);
+        let writing = async {
+            for piece in stream.chunks(size) {
+                client.write_all(piece).await.unwrap();
+                tokio::task::yield_now().await;
+            }
+        };
+        let reading = async {
+            [request(&mut wire).await, request(&mut wire).await, request(&mut wire).await, request(&mut wire).await]
+        };
+        let (read, ()) = tokio::join!(reading, writing);
+        assert_eq!(read, ["GET /a ", "POST /b GET", "POST /c PUT", "GET /d "], "pieces of {size}");
+        drop(client);
+        assert!(matches!(next(&mut wire).await, Next::End));
+    }
+}
+
+#[tokio::test]
+async fn what_is_read_of_a_head_is_what_stands_there() {
+    let (mut client, mut wire) = connected(BOUNDS);
+    client.write_all(b"POST http://h:1/a?b HTTP/1.0\r\nHOST:\t h \r\nX-A_b:c: d\t\r\nx-empty:\r\n\r\n").await.unwrap();
+    let Next::Request(head) = next(&mut wire).await else { panic!("a request") };
+    assert_eq!((head.version, head.uri.to_string()), (Version::HTTP_10, "http://h:1/a?b".to_owned()));
+    let fields: Vec<_> = head.fields.iter().collect();
+    assert_eq!(fields, [(&b"host"[..], &b"h"[..]), (b"x-a_b", b"c: d"), (b"x-empty", b"")]);
+}
+
+#[tokio::test]
+async fn h14_a_bad_head_behind_a_good_one_is_refused() {
+    let (mut client, mut wire) = connected(BOUNDS);
+    client.write_all(b"GET /a HTTP/1.1\r\nHost: h\r\n\r\nGET /b HTTP/1.1\r\n\r\n").await.unwrap();
+    assert_eq!(request(&mut wire).await, "GET /a ");
+    assert_eq!(fault(&mut wire).await, Some(Fault::Host));
+}
+
+#[tokio::test(start_paused = true)]
+async fn d1_a_head_that_drips_is_refused_after_its_time_whatever_trickles_in() {
+    for drips in [&b"GET / HTTP/1.1\r\nHost: h\r\nx: yyyyyyyyyy"[..], b"\r\n\r\n\r\n\r\n\r\n\r\nGET / HTTP/1.1"] {
+        let (mut client, mut wire) = connected(BOUNDS);
+        let dripping = async {
+            for byte in drips {
+                client.write_all(&[*byte]).await.unwrap();
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+            std::future::pending::<()>().await;
+        };
+        let started = Instant::now();
+        tokio::select! {
+            fault = fault(&mut wire) => assert_eq!(fault, Some(Fault::HeadTimeout)),
+            () = dripping => {}
+        }
+        assert!((10..=22).contains(&started.elapsed().as_secs()), "{:?}", started.elapsed());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_stays_silent_or_sends_empty_lines_ends() {
+    let (mut client, mut wire) = connected(BOUNDS);
+    let started = Instant::now();
+    let dripping = async {
+        loop {
+            tokio::time::sleep(Duration::from_secs(7)).await;
+            client.write_all(b"\r\n").await.unwrap();
+        }
+    };
+    tokio::select! {
+        next = next(&mut wire) => assert!(matches!(next, Next::End)),
+        () = dripping => {}
+    }
+    assert_eq!(started.elapsed().as_secs(), 60);
+}
+
+#[tokio::test]
+async fn d10_heads_over_their_bounds_are_refused_before_they_are_whole() {
+    for (flood, wanted) in [(b"a: b\r\n".repeat(200), Fault::HeadSize), (b"\n\n".to_vec(), Fault::Syntax)] {
+        let (mut client, mut wire) = connected(BOUNDS);
+        client.write_all(b"GET / HTTP/1.1\r\nHost: h\r\n").await.unwrap();
+        client.write_all(&flood).await.unwrap();
+        assert_eq!(fault(&mut wire).await, Some(wanted));
+    }
+}
+
+#[tokio::test]
+async fn d10_a_request_line_may_be_just_so_long_whatever_the_pieces() {
+    let bounds = HeadBounds { bytes: 32 * 1024, ..BOUNDS };
+    for (more, wanted) in [(0, None), (1, Some(Fault::TargetSize))] {
+        let frame = "GET / HTTP/1.1".len();
+        let line = format!("GET /{} HTTP/1.1", "a".repeat(MAX_REQUEST_LINE_BYTES - frame + more));
+        for cut in [1, line.len() - 1, line.len(), line.len() + 1, line.len() + 2] {
+            let (mut client, mut wire) = connected(bounds);
+            let text = format!("{line}\r\nHost: h\r\n\r\n");
+            client.write_all(&text.as_bytes()[..cut]).await.unwrap();
+            assert!(poll!(poll_fn(|cx| wire.poll_next(cx))).is_pending() || wanted.is_some(), "{cut}");
+            client.write_all(&text.as_bytes()[cut..]).await.unwrap();
+            assert_eq!(fault(&mut wire).await, wanted, "{more} {cut}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn f5_a_malformed_chunk_breaks_the_body_off() {
+    let (mut client, mut wire) = connected(BOUNDS);
+    let head = b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n";
+    client.write_all(&[&head[..], b"2\r\nab\r\n0x3\r\nabc\r\n"].concat()).await.unwrap();
+    assert!(matches!(next(&mut wire).await, Next::Request(_)));
+    assert_eq!(piece(&mut wire).await, Some(Ok(Bytes::from_static(b"ab"))));
+    assert_eq!(piece(&mut wire).await, Some(Err(Broken)));
+    assert_eq!(piece(&mut wire).await, Some(Err(Broken)), "it stays broken");
+    assert!(!wire.body_is_over() && !wire.drain(1 << 20).await);
+}
+
+#[tokio::test]
+async fn f15_a_client_that_ends_in_its_body_has_broken_it_off() {
+    for framing in ["Content-Length: 5\r\n\r\nabc", "Transfer-Encoding: chunked\r\n\r\n5\r\nabc"] {
+        let (mut client, mut wire) = connected(BOUNDS);
+        client.write_all(format!("POST / HTTP/1.1\r\nHost: h\r\n{framing}").as_bytes()).await.unwrap();
+        drop(client);
+        assert!(matches!(next(&mut wire).await, Next::Request(_)));
+        assert_eq!(piece(&mut wire).await, Some(Ok(Bytes::from_static(b"abc"))));
+        assert_eq!(piece(&mut wire).await, Some(Err(Broken)), "{framing}");
+    }
+}
+
+#[tokio::test]
+async fn f12_the_body_is_asked_for_when_somebody_wants_it_and_the_client_waits() {
+    let head = "POST / HTTP/1.1\r\nHost: h\r\nExpect: 100-Continue\r\nContent-Length: 2\r\n\r\n";
+    for (sent, wanted) in [("", "HTTP/1.1 100 Continue\r\n\r\n"), ("ab", "")] {
+        let (mut client, mut wire) = connected(BOUNDS);
+        client.write_all(format!("{head}{sent}").as_bytes()).await.unwrap();
+        assert!(matches!(next(&mut wire).await, Next::Request(_)));
+        assert_eq!(wire.waits_for_invitation(), sent.is_empty());
+        assert!(poll!(poll_fn(|cx| wire.poll_body(cx))).is_pending() == sent.is_empty());
+        drop(wire);
+        let mut said = String::new();
+        client.read_to_string(&mut said).await.unwrap();
+        assert_eq!(said, wanted);
+    }
+}
+
+#[tokio::test]
+async fn m25_the_clients_end_is_felt_and_what_it_sends_ahead_is_bounded() {
+    let (mut client, mut wire) = connected(BOUNDS);
+    client.write_all(b"GET /a HTTP/1.1\r\nHost: h\r\n\r\nGET /b").await.unwrap();
+    assert_eq!(request(&mut wire).await, "GET /a ");
+    assert!(poll!(poll_fn(|cx| wire.poll_gone(cx))).is_pending());
+    client.write_all(&vec![b'x'; 100_000]).await.unwrap();
+    assert!(poll!(poll_fn(|cx| wire.poll_gone(cx))).is_pending());
+    let (mut other, mut leaving) = connected(BOUNDS);
+    other.write_all(b"GET /a HTTP/1.1\r\nHost: h\r\n\r\nGET /b").await.unwrap();
+    assert_eq!(request(&mut leaving).await, "GET /a ");
+    drop(other);
+    assert!(poll!(poll_fn(|cx| leaving.poll_gone(cx))).is_ready());
+    // Not all that was sent ahead was taken.
+    drop(client);
+    assert!(poll!(poll_fn(|cx| wire.poll_gone(cx))).is_pending());
+}
+
+#[tokio::test]
+async fn what_is_left_of_a_body_is_read_up_to_its_bound() {
+    for (most, whole) in [(5, true), (4, false)] {
+        let (mut client, mut wire) = connected(BOUNDS);
+        client
+            .write_all(
+                b"POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\n12345GET /b HTTP/1.1\r\nHost: h\r\n\r\n",
+            )
+            .await
+            .unwrap();
+        assert!(matches!(next(&mut wire).await, Next::Request(_)));
+        assert_eq!((wire.rest_of_body(), wire.drain(most).await), (5, whole));
+        if whole {
+            assert_eq!(request(&mut wire).await, "GET /b ");
+        }
+    }
+}

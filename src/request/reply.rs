@@ -1,0 +1,44 @@
+//! An answer before it has a protocol: its head as lines, and its body.
+
+use http::{HeaderName, HeaderValue, Response, StatusCode};
+
+use crate::head::Lines;
+
+use super::body::ReplyBody;
+
+/// Most heads are shorter.
+const ROOM: usize = 512;
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    pub(crate) status: StatusCode,
+    /// All fields but those of framing and connection.
+    pub(crate) lines: Lines,
+    /// `Date` is among them.
+    pub(crate) has_date: bool,
+    /// An HTTP/1 connection ends after it.
+    pub(crate) is_last: bool,
+    pub(crate) body: ReplyBody,
+}
+
+impl Reply {
+    /// Without fields.
+    pub(crate) fn new(status: StatusCode, body: ReplyBody) -> Self {
+        Self { status, lines: Lines::with_room(ROOM), has_date: false, is_last: false, body }
+    }
+
+    /// With these fields.
+    pub(crate) fn with(mut self, fields: &[(HeaderName, HeaderValue)]) -> Self {
+        fields.iter().for_each(|(name, value)| self.lines.push(name, value));
+        self
+    }
+
+    /// As a library wants it (HTTP/2).
+    pub(crate) fn decoded(self) -> Response<ReplyBody> {
+        let mut response = Response::new(self.body);
+        *response.status_mut() = self.status;
+        *response.headers_mut() = self.lines.to_map();
+        response
+    }
+}
