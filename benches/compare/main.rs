@@ -1,6 +1,7 @@
 //! Gateways side by side on this machine: `cargo bench --bench compare [-- SCENARIO…]`. See docs/performance.md.
 //!
-//! Each gateway is a process of its own with one worker, on one core where `taskset` is there; the load comes from this process.
+//! Each gateway is a process of its own with one worker, on one core where `taskset` is there. Load, issuer and upstream are one
+//! thread of this process, on another core; it never sleeps during a turn.
 //! What counts is the gateway's own processor time per request, as a ratio to a bare proxy on the same libraries (`floor`), all
 //! taken in turns within one run. nginx, `HAProxy` and Envoy take part when they are there.
 
@@ -39,7 +40,6 @@ fn main() {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words.as_slice() {
         ["floor", check, port, upstream, folder] => floor::run(check, port, upstream, folder.as_ref()),
-        ["upstream", port] => upstream::run(port),
         ["list"] => names().for_each(|name| println!("{name}")),
         scenarios => compare(scenarios),
     }

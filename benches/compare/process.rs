@@ -21,8 +21,8 @@ pub(crate) struct Plan {
 pub(crate) enum Cores {
     /// The first: what is measured.
     First,
-    /// All but the first: load and upstream.
-    Others,
+    /// The second: load, issuer and upstream, which are this process.
+    Second,
     /// As this process.
     Any,
 }
@@ -39,12 +39,12 @@ impl Drop for Process {
     }
 }
 
-/// The load takes the other cores, and as many files as it may. Looks for the wrappers now, not while a start is measured.
+/// This process takes the second core, and as many files as it may. Looks for the wrappers now, not while a start is measured.
 pub(crate) fn prepare() {
     LazyLock::force(&SETPRIV);
     let own = std::process::id().to_string();
-    if let Some(list) = Cores::Others.list().filter(|_| *TASKSET) {
-        quiet("taskset").args(["-a", "-c", "-p", &list, &own]).status().map(drop).unwrap_or_default();
+    if let Some(core) = Cores::Second.one().filter(|_| *TASKSET) {
+        quiet("taskset").args(["-a", "-c", "-p", core, &own]).status().map(drop).unwrap_or_default();
     }
     quiet("prlimit").args(["--pid", &own, &format!("--nofile={}:", files(5))]).status().map(drop).unwrap_or_default();
 }
@@ -64,10 +64,10 @@ fn files(word: usize) -> usize {
 
 impl Plan {
     pub(crate) fn start(self, cores: Cores) -> Process {
-        let mut command = match (*SETPRIV, cores.list().filter(|_| *TASKSET)) {
+        let mut command = match (*SETPRIV, cores.one().filter(|_| *TASKSET)) {
             // Ends with this process even if that is killed.
-            (true, Some(list)) => with("taskset", &["-c", &list, "setpriv", "--pdeathsig", "KILL"], &self.program),
-            (false, Some(list)) => with("taskset", &["-c", &list], &self.program),
+            (true, Some(core)) => with("taskset", &["-c", core, "setpriv", "--pdeathsig", "KILL"], &self.program),
+            (false, Some(core)) => with("taskset", &["-c", core], &self.program),
             (_, None) => Command::new(&self.program),
         };
         command.args(self.arguments).env("TOKIO_WORKER_THREADS", "1").stdin(Stdio::null());
@@ -83,12 +83,11 @@ fn with(wrapper: &str, arguments: &[&str], program: &PathBuf) -> Command {
 }
 
 impl Cores {
-    fn list(self) -> Option<String> {
-        let last = std::thread::available_parallelism().map_or(1, usize::from).max(number_of_cores()) - 1;
+    fn one(self) -> Option<&'static str> {
         match self {
-            Self::First if last > 0 => Some("0".to_owned()),
-            Self::Others if last > 0 => Some(format!("1-{last}")),
-            Self::First | Self::Others | Self::Any => None,
+            Self::First if number_of_cores() > 1 => Some("0"),
+            Self::Second if number_of_cores() > 1 => Some("1"),
+            Self::First | Self::Second | Self::Any => None,
         }
     }
 }

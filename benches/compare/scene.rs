@@ -1,4 +1,4 @@
-//! What every gateway needs: certificates, an issuer with its key set, tokens, an upstream; and the runtime of the load.
+//! What every gateway needs: certificates, an issuer with its key set, tokens, an upstream; and the one thread of upstream and load.
 
 use std::fs;
 use std::path::PathBuf;
@@ -14,7 +14,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::runtime::Runtime;
 
 use crate::issuer::{Issuer, Tokens};
-use crate::process::{Cores, Plan, Process, free_port};
+use crate::process::{Plan, free_port};
+use crate::upstream;
 
 const HOST: &str = "mcp.example.com";
 
@@ -26,13 +27,11 @@ pub(crate) struct Scene {
     pub(crate) upstream: u16,
     pub(crate) tokens: Tokens,
     tls: ClientConfig,
-    _server: Process,
 }
 
 impl Scene {
     pub(crate) fn set() -> Self {
-        let runtime =
-            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         let folder = tempfile::tempdir().expect("a folder");
         let CertifiedKey { cert, signing_key } = generate_simple_self_signed([HOST.to_owned()]).expect("a certificate");
         let (certificate, key) = (cert.pem(), signing_key.serialize_pem());
@@ -49,7 +48,7 @@ impl Scene {
         write("issuer", &issuer.url);
         serve_keys(&runtime, issuer_port, &issuer.key_set());
         let upstream = free_port();
-        let server = own(vec!["upstream".to_owned(), upstream.to_string()]).start(Cores::Others);
+        upstream::serve(&runtime, upstream);
         Self {
             folder,
             runtime,
@@ -58,8 +57,22 @@ impl Scene {
             issuer_port,
             upstream,
             tls: client(&certificate),
-            _server: server,
         }
+    }
+
+    /// One turn. Until it is over, this thread never sleeps: Linux charges a sender with waking its receiver, and so would charge
+    /// a gateway with the waking of load and upstream, a slow one more often than a fast one.
+    pub(crate) fn turn<T>(&self, work: impl Future<Output = T>) -> T {
+        self.runtime.block_on(async {
+            let awake = tokio::spawn(async {
+                loop {
+                    tokio::task::yield_now().await;
+                }
+            });
+            let done = work.await;
+            awake.abort();
+            done
+        })
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {

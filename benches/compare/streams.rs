@@ -5,17 +5,16 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
 use crate::bar::verdict;
 use crate::floor::Check;
 use crate::gateways::{Gateway, Kind};
-use crate::load::{Answers, call, dial, request};
+use crate::load::{call, dial, request};
 use crate::process::{Cores, open_files};
 use crate::scene::Scene;
 use crate::table::{self, middle};
-use crate::upstream::{EMIT, WATCH};
+use crate::upstream::{self, WATCH};
 
 pub(crate) struct Streams {
     pub(crate) name: &'static str,
@@ -59,18 +58,14 @@ struct Figure {
 }
 
 pub(crate) fn compare(streams: &Streams, scene: &Scene) {
-    // A gateway has two files per stream.
+    // A gateway has two files per stream, and so has this process.
     let number = streams.number.min((open_files() - OTHER_FILES) / 2);
     let kinds: Vec<Kind> = KINDS.into_iter().filter(|kind| kind.takes_part()).collect();
     let turn = |kind: &Kind| {
         let gateway = Gateway::start(*kind, scene, Cores::First);
         let done = async { tokio::time::timeout(PATIENCE, take(&gateway, number, streams.events, scene)).await };
         // Without a figure every bar is missed.
-        scene.runtime.block_on(done).expect("in time").unwrap_or(Figure {
-            kib: f64::NAN,
-            silence: f64::NAN,
-            event: f64::NAN,
-        })
+        scene.turn(done).expect("in time").unwrap_or(Figure { kib: f64::NAN, silence: f64::NAN, event: f64::NAN })
     };
     let rounds: Vec<Vec<Figure>> = (0..streams.rounds).map(|_| kinds.iter().map(turn).collect()).collect();
     let less = if number < streams.number { ": no more files may be opened" } else { "" };
@@ -109,7 +104,7 @@ async fn take(gateway: &Gateway, number: usize, events: usize, scene: &Scene) ->
 
     let start = process.used();
     for round in 1..=events {
-        emit(scene).await;
+        upstream::emit();
         until(&seen, number * (round + 1), gateway).await?;
     }
     let event = process.used().since(&start).as_secs_f64() * 1e6 / as_number(number * events);
@@ -167,11 +162,4 @@ async fn until(seen: &Seen, number: usize, gateway: &Gateway) -> Option<()> {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
     Some(())
-}
-
-/// At the upstream itself.
-async fn emit(scene: &Scene) {
-    let mut stream = TcpStream::connect(("127.0.0.1", scene.upstream)).await.expect("it listens");
-    let emitted = Answers::default().exchange(&mut stream, &request(None, &call(EMIT, "now"))).await;
-    assert_eq!(emitted.expect("an answer").0, 200);
 }

@@ -93,7 +93,7 @@ fn take(work: &Work, gateway: &Gateway, round: u32, scene: &Scene) -> Figure {
         (gateway.process.used().since(&before), start.elapsed(), waits)
     };
     let done = async { tokio::time::timeout(PATIENCE * 2, done).await };
-    let (cpu, wall, mut waits) = scene.runtime.block_on(done).expect("it answers");
+    let (cpu, wall, mut waits) = scene.turn(done).expect("it answers");
     waits.sort_unstable();
     let requests = f64::from(u32::try_from(waits.len()).expect("fewer"));
     let part = |hundredths: usize| waits.get(waits.len() * hundredths / 100).map_or(f64::NAN, micros);

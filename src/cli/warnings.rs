@@ -48,6 +48,10 @@ pub(super) fn warnings(config: &Config) -> Vec<String> {
             found.push(format!("issuer {} is used by no route", issuer.name));
         }
     }
+    if !config.log.served && config.audit.is_none() {
+        let why = "log.served = false without [audit]: a request that was served leaves no trace of who asked for what";
+        found.push(why.to_owned());
+    }
     found
 }
 

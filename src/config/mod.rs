@@ -248,6 +248,8 @@ pub struct Log {
     pub level: tracing::Level,
     /// False: refusals that repeat are counted and written once a second.
     pub every_refusal: bool,
+    /// False: requests that were served to their end are in the audit stream only.
+    pub served: bool,
 }
 
 /// The two shapes of the log.

@@ -8,6 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::audit::Subjects;
+use crate::config::Log;
 use crate::mcp::Era;
 use crate::names::{ClientId, TenantId};
 use crate::record::Record;
@@ -26,27 +27,37 @@ type Kind = (IpAddr, &'static str);
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct RequestLog {
-    /// Every refusal has its line.
-    is_complete: AtomicBool,
+    /// Every refusal has its line, without counting repeats.
+    every_refusal: AtomicBool,
+    /// What was served to its end has a line too.
+    served: AtomicBool,
     /// When each kind was last written, and how many came since.
     repeats: Mutex<HashMap<Kind, (Instant, u64)>>,
 }
 
 impl RequestLog {
-    /// Complete: without counting repeats.
-    pub(crate) fn new(is_complete: bool) -> Self {
-        Self { is_complete: AtomicBool::new(is_complete), repeats: Mutex::default() }
+    pub(crate) fn new(settings: Log) -> Self {
+        let (every_refusal, served) = (settings.every_refusal.into(), settings.served.into());
+        Self { every_refusal, served, repeats: Mutex::default() }
     }
 
-    /// Says it anew.
-    pub(crate) fn complete(&self, is_complete: bool) {
-        self.is_complete.store(is_complete, Ordering::Relaxed);
+    /// After a reload.
+    pub(crate) fn follow(&self, settings: Log) {
+        self.every_refusal.store(settings.every_refusal, Ordering::Relaxed);
+        self.served.store(settings.served, Ordering::Relaxed);
     }
 
     /// One event per request, in fixed fields.
     pub(crate) fn write(&self, record: &Record<'_>, subjects: &Subjects) {
-        let kind = record.reason.filter(|_| record.event == "refused" && !self.is_complete.load(Ordering::Relaxed));
-        if kind.is_none_or(|reason| self.is_first((network_of(record.address()), reason), Instant::now())) {
+        let is_written = match (record.event, record.reason) {
+            ("refused", Some(reason)) if !self.every_refusal.load(Ordering::Relaxed) => {
+                self.is_first((network_of(record.address()), reason), Instant::now())
+            }
+            // A stream that ended with its token was served too, but has a reason.
+            ("served", None) => self.served.load(Ordering::Relaxed),
+            _ => true,
+        };
+        if is_written {
             write(record, subjects);
         }
     }
@@ -131,10 +142,16 @@ fn millis(time: Duration) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::LogFormat;
+
+    fn counting() -> RequestLog {
+        let (format, level) = (LogFormat::Json, tracing::Level::INFO);
+        RequestLog::new(Log { format, level, every_refusal: false, served: true })
+    }
 
     #[test]
     fn repeats_of_one_reason_from_one_peer_are_counted_and_said_once_a_second() {
-        let (log, start) = (RequestLog::new(false), Instant::now());
+        let (log, start) = (counting(), Instant::now());
         let kind = |last: u8, reason| (IpAddr::from([192, 0, 2, last]), reason);
         assert!(log.is_first(kind(1, "token.exp"), start));
         assert!(!log.is_first(kind(1, "token.exp"), start) && !log.is_first(kind(1, "token.exp"), start));
@@ -151,7 +168,7 @@ mod tests {
 
     #[test]
     fn peers_without_end_are_not_remembered() {
-        let log = RequestLog::new(false);
+        let log = counting();
         for number in 0..100_000_u32 {
             assert!(log.is_first((IpAddr::from(number.to_be_bytes()), "token.exp"), Instant::now()));
         }

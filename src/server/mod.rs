@@ -96,7 +96,7 @@ impl Gateway {
     #[expect(clippy::unused_async, reason = "it spawns, so it must be called inside a runtime")]
     pub async fn start(config: Config, listeners: Listeners) -> Result<Self, StartError> {
         let (metrics, tasks) = (Arc::new(Metrics::new()), TaskTracker::new());
-        let log = Arc::new(RequestLog::new(config.log.every_refusal));
+        let log = Arc::new(RequestLog::new(config.log));
         let lasting = Lasting {
             metrics,
             tasks,

@@ -144,7 +144,7 @@ impl Running {
         self.lasting.revocations.replace(revoked);
         self.begin(&self.live.current(), Some(&before));
         self.fronts.open(sockets, asked);
-        self.lasting.log.complete(self.live.current().log.every_refusal);
+        self.lasting.log.follow(self.live.current().log);
         let log = (self.live.current().log.format, self.live.current().log.level);
         if log != (before.log.format, before.log.level) {
             tracing::warn!(event = "config.restart_needed", "log.format and log.level are taken at the next start");

@@ -89,6 +89,19 @@ async fn r6_log_line_of_a_served_request_names_the_caller_and_not_the_token() {
 }
 
 #[tokio::test]
+async fn log_without_served_requests_has_the_refused_ones_and_follows_reloads() {
+    let (issuer, _upstream, gateway) = start().await;
+    assert!(gateway.reload("log.served = false").await);
+    let served = gateway.client().bearer(issuer.mint()).post(PATH).await;
+    served.assert_served();
+    gateway.client().post(PATH).await.assert_refused(401, "unauthorized", "auth.missing").await;
+    assert!(gateway.reload("").await);
+    gateway.client().bearer(issuer.mint()).post(PATH).await.log().await;
+    let lines = log::all(|line| served.header("x-request-id") == Some(line.text("request_id").as_str()));
+    assert!(lines.is_empty(), "{lines:?}");
+}
+
+#[tokio::test]
 async fn r6_token_and_body_are_never_logged() {
     let (issuer, _upstream, gateway) = start().await;
     for mint in [issuer.mint(), issuer.mint().expired(), issuer.mint().header("kid", "unknown")] {

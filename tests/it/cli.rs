@@ -102,6 +102,19 @@ fn check_warns_of_plain_text_over_a_network() {
 }
 
 #[test]
+fn check_warns_of_served_requests_that_are_recorded_nowhere() {
+    for (tables, warns) in [
+        ("", false),
+        ("[log]\nserved = false\n", true),
+        ("[log]\nserved = false\n[audit]\nsink = \"stdout\"\nsubjects = \"clear\"\n", false),
+    ] {
+        let outcome = portcullis(folder(|text| format!("{text}{tables}")).path(), &["check"]);
+        assert_eq!((outcome.code, outcome.stderr.as_str()), (Some(0), ""));
+        assert_eq!(outcome.stdout.contains("warning: log.served = false without [audit]"), warns, "{}", outcome.stdout);
+    }
+}
+
+#[test]
 fn check_counts_rules_and_warns_of_those_that_nobody_means() {
     let check = |rules: &str| {
         let folder = folder(|text| format!("{text}[routes.policy]\ndefault = \"deny\"\nrules = [{rules}]\n"));

@@ -101,10 +101,12 @@ impl Gateway {
         let begin = Instant::now();
         let process = plan.start(cores);
         let tls = scene.tls(b"http/1.1", false);
-        while scene.runtime.block_on(load::ask_once(port, &tls, scene)).ok() != Some(200) {
-            assert!(begin.elapsed() < PATIENCE, "{} does not answer", kind.name());
-            std::thread::sleep(Duration::from_micros(500));
-        }
+        scene.runtime.block_on(async {
+            while load::ask_once(port, &tls, scene).await.ok() != Some(200) {
+                assert!(begin.elapsed() < PATIENCE, "{} does not answer", kind.name());
+                tokio::time::sleep(Duration::from_micros(500)).await;
+            }
+        });
         Self { kind, port, process, started: begin.elapsed() }
     }
 }

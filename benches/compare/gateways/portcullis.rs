@@ -19,6 +19,8 @@ connections = 20000
 connections_per_address = 20000
 [admin]
 address = "127.0.0.1:{admin}"
+[log]
+served = false
 [audit]
 sink = "file"
 file = "audit-{port}.jsonl"

@@ -44,6 +44,7 @@ const LOG_KEYS: &[Key] = &[
     Key::of("format", Shape::Word(|| words(FORMATS))),
     Key::of("level", Shape::Word(|| words(LEVELS))),
     Key::of("every_refusal", Shape::Flag),
+    Key::of("served", Shape::Flag),
 ];
 const FORMATS: &[(&str, LogFormat)] = &[("json", LogFormat::Json), ("text", LogFormat::Text)];
 const LEVELS: &[(&str, tracing::Level)] = &[
@@ -123,5 +124,6 @@ fn log(root: &Table<'_>) -> Log {
         format: text("format").and_then(|text| text.choose(FORMATS)).unwrap_or(LogFormat::Json),
         level: text("level").and_then(|text| text.choose(LEVELS)).unwrap_or(tracing::Level::INFO),
         every_refusal: table.as_ref().is_some_and(|table| table.flag("every_refusal")),
+        served: table.as_ref().and_then(|table| table.get("served")?.boolean()).unwrap_or(true),
     }
 }

@@ -331,7 +331,7 @@ fn config_for(issuer: IssuerConfig) -> Config {
             limits: Limits { failures_per_address: NonZeroU32::new(5).unwrap(), ..Limits::least() },
         },
         admin: ([127, 0, 0, 1], 0).into(),
-        log: Log { format: LogFormat::Text, level: tracing::Level::INFO, every_refusal: true },
+        log: Log { format: LogFormat::Text, level: tracing::Level::INFO, every_refusal: true, served: true },
         session_keys: Vec::new(),
         issuers: vec![issuer],
         routes: vec![
