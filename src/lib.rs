@@ -56,6 +56,8 @@ pub mod config;
 
 pub mod names;
 
+mod chunked;
+
 mod network;
 
 mod spool;

@@ -14,10 +14,10 @@ use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
+use crate::chunked::Chunked;
 use crate::request::reject::Fault;
 
 use super::activity::Activity;
-use super::chunked::Chunked;
 use super::head::{self, Framing, MAX_REQUEST_LINE_BYTES};
 
 /// One read from the socket: a whole TLS record.

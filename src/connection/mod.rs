@@ -2,7 +2,6 @@
 
 pub(crate) mod accept;
 mod activity;
-mod chunked;
 mod guard;
 pub(crate) mod head;
 mod http;

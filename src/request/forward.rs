@@ -20,7 +20,6 @@ use super::reject::{Rejection, UpstreamFailure};
 use super::returning::Returning;
 use super::route::Route;
 use super::session::Sessions;
-use super::upload::Upload;
 
 /// What the gateway as a whole adds to one forwarding.
 #[derive(Debug)]
@@ -52,17 +51,15 @@ pub(crate) async fn forward(
     let upstream = &route.upstream;
     let slot = upstream.slot().ok_or(Rejection::Upstream(UpstreamFailure::Capacity))?;
     let watch = Watch::new(route, &permit, parts, around.sessions);
-    let (upload, state) = Upload::new(permit.take_body());
-    let mut request = outgoing(route, &permit, parts, around.provenance, audit, upload);
+    let body = permit.take_body();
+    let mut request = outgoing(route, &permit, parts, around.provenance, audit, body);
     watch.ask(request.headers_mut());
     audit.upstream_asked();
     let target = upstream.target(&parts.method, permit.session().query(parts.uri.query()));
-    let (mut response, lease) = match upstream.send(target, request, &state).await {
-        Ok(answered) => answered,
+    let mut response = match upstream.send(target, request).await {
+        Ok(response) => response,
         Err((failure, error)) => {
-            if let Some(error) = error {
-                audit.detail(trust::chain(&error));
-            }
+            audit.detail(trust::chain(&error));
             return Err(Rejection::Upstream(failure));
         }
     };
@@ -76,7 +73,7 @@ pub(crate) async fn forward(
     let is_listening = parts.method == Method::GET || permit.listens().is_some();
     let stopping = if is_listening { &around.ending.listening } else { &around.ending.answering };
     let Surroundings { budget, revocations, .. } = around;
-    let returning = Returning { route, permit, held: (slot, lease), stopping, budget, revocations };
+    let returning = Returning { route, permit, slot, stopping, budget, revocations };
     returning.answer(response, treatment).await
 }
 

@@ -5,7 +5,6 @@ use std::time::{Duration, SystemTime};
 
 use http::header::{self, HeaderMap, HeaderValue};
 use http::{Response, StatusCode};
-use hyper::body::Incoming;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -18,9 +17,9 @@ use super::authorize::Permit;
 use super::body::ReplyBody;
 use super::budget::{Budget, keeping};
 use super::edit::{Editor, Eyes, Treatment, brings_events, forget_bytes, says_all_by_its_head, whole};
+use super::exchange::AnswerBody;
 use super::farewell::Farewell;
 use super::inspect::is_coded;
-use super::pool::Lease;
 use super::reject::{Rejection, UpstreamFailure};
 use super::relay::{Pace, Relay, StreamEnd};
 use super::route::Route;
@@ -33,8 +32,8 @@ const LONGEST_STREAM: Duration = Duration::from_hours(24 * 365);
 pub(crate) struct Returning<'a> {
     pub(crate) route: &'a Route,
     pub(crate) permit: Permit,
-    /// The request's place in the upstream's capacity, and its connection.
-    pub(crate) held: (OwnedSemaphorePermit, Lease),
+    /// The request's place in the upstream's capacity.
+    pub(crate) slot: OwnedSemaphorePermit,
     /// Ends an event stream when the gateway stops.
     pub(crate) stopping: &'a CancellationToken,
     pub(crate) budget: &'a Budget,
@@ -46,7 +45,7 @@ impl Returning<'_> {
     /// What the client gets.
     pub(crate) async fn answer(
         self,
-        response: Response<Incoming>,
+        response: Response<AnswerBody>,
         treatment: Treatment,
     ) -> Result<Response<ReplyBody>, Rejection> {
         let (head, body) = response.into_parts();
@@ -63,7 +62,7 @@ impl Returning<'_> {
         Ok(reply)
     }
 
-    fn streamed(self, body: Incoming, editor: Option<Box<Editor>>, headers: &mut HeaderMap) -> ReplyBody {
+    fn streamed(self, body: AnswerBody, editor: Option<Box<Editor>>, headers: &mut HeaderMap) -> ReplyBody {
         let timeouts = self.route.upstream.timeouts();
         let brings_events = brings_events(headers);
         let total = (!brings_events).then(|| Instant::now() + timeouts.total);
@@ -75,7 +74,7 @@ impl Returning<'_> {
         if editor.is_some() || end.as_ref().is_some_and(StreamEnd::says_farewell) {
             forget_bytes(headers);
         }
-        ReplyBody::upstream(Relay::new(body, pace, end, editor, (self.permit.into_admission(), self.held)))
+        ReplyBody::upstream(Relay::new(body, pace, end, editor, (self.permit.into_admission(), self.slot)))
     }
 
     fn stream_end(&self, headers: &HeaderMap) -> StreamEnd {
@@ -88,7 +87,7 @@ impl Returning<'_> {
 
     async fn whole(
         self,
-        body: Incoming,
+        body: AnswerBody,
         eyes: Eyes,
         status: StatusCode,
         headers: &mut HeaderMap,

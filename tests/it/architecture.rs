@@ -20,7 +20,7 @@ const ROWS: &[&[&str]] = &[
     &["mcp", "token", "keys", "oauth", "headers"],
     &["trust"],
     &["config"],
-    &["names", "network", "spool", "text"],
+    &["chunked", "names", "network", "spool", "text"],
 ];
 
 /// Arrows inside one row: who imports, what.

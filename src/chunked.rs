@@ -1,5 +1,7 @@
 //! Follows a chunked body to its end (RFC 9112 §7.1), strictly: what could be read in two ways is no body. Pure.
 
+use bytes::{Buf as _, Bytes};
+
 /// Chunk extensions and trailers of one body, together (threat F7).
 const MAX_EXTRA_BYTES: usize = 16 * 1024;
 /// Hex digits of a chunk size that cannot overflow.
@@ -46,19 +48,41 @@ impl Chunked {
 
     /// How many of these bytes belong to the body.
     pub(crate) fn advance(&mut self, bytes: &[u8]) -> Result<usize, Malformed> {
-        let mut rest = bytes;
-        while let (Some((&byte, after)), false) = (rest.split_first(), self.is_ended()) {
-            if let Place::Data { left } = self.place {
-                let here = usize::try_from(left).unwrap_or(usize::MAX).min(rest.len());
-                rest = rest.get(here..).unwrap_or_default();
-                let left = left - here as u64;
-                self.place = if left == 0 { Place::DataCr } else { Place::Data { left } };
-            } else {
-                self.place = self.step(byte)?;
-                rest = after;
-            }
+        let mut used = 0;
+        while let (Some(rest @ [_, ..]), false) = (bytes.get(used..), self.is_ended()) {
+            used += self.pass_framing(rest)?;
+            used += self.pass_data(bytes.len() - used);
         }
-        Ok(bytes.len() - rest.len())
+        Ok(used)
+    }
+
+    /// Takes the next piece of data out of these bytes, and the framing around it; none when they are used up or the body has ended.
+    pub(crate) fn take(&mut self, bytes: &mut Bytes) -> Result<Option<Bytes>, Malformed> {
+        bytes.advance(self.pass_framing(bytes)?);
+        let data = bytes.split_to(self.pass_data(bytes.len()));
+        // What stands behind the last piece is read with it: then the end is known at once.
+        bytes.advance(self.pass_framing(bytes)?);
+        Ok((!data.is_empty()).then_some(data))
+    }
+
+    /// How many bytes stand before the next data, or before the end of the body.
+    fn pass_framing(&mut self, bytes: &[u8]) -> Result<usize, Malformed> {
+        for (count, &byte) in bytes.iter().enumerate() {
+            if matches!(self.place, Place::Data { .. } | Place::End) {
+                return Ok(count);
+            }
+            self.place = self.step(byte)?;
+        }
+        Ok(bytes.len())
+    }
+
+    /// How many of so many bytes are data.
+    fn pass_data(&mut self, available: usize) -> usize {
+        let Place::Data { left } = self.place else { return 0 };
+        let here = usize::try_from(left).unwrap_or(usize::MAX).min(available);
+        let left = left - here as u64;
+        self.place = if left == 0 { Place::DataCr } else { Place::Data { left } };
+        here
     }
 
     fn step(&mut self, byte: u8) -> Result<Place, Malformed> {
@@ -102,6 +126,26 @@ mod tests {
             let first = chunked.advance(&both[..cut]).unwrap();
             let second = chunked.advance(&both[first..]).unwrap();
             assert_eq!((first + second, chunked.is_ended()), (body.len(), true), "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn the_data_is_taken_out_whatever_the_pieces() {
+        let body = b"4;x=\"y\"\r\nwiki\r\nA\r\n0123456789\r\n0\r\nTrailer: v\r\n\r\nmore";
+        for cut in 0..=body.len() {
+            let (mut chunked, mut data) = (Chunked::new(), Vec::new());
+            let mut bytes = Bytes::new();
+            for piece in [&body[..cut], &body[cut..]] {
+                bytes = Bytes::from([&bytes, piece].concat());
+                while let Some(piece) = chunked.take(&mut bytes).unwrap() {
+                    data.extend_from_slice(&piece);
+                }
+            }
+            assert_eq!(
+                (&data[..], &bytes[..], chunked.is_ended()),
+                (&b"wiki0123456789"[..], &b"more"[..], true),
+                "{cut}"
+            );
         }
     }
 
