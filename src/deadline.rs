@@ -26,6 +26,12 @@ impl Deadline {
         self.due
     }
 
+    /// Somebody had to wait.
+    #[cfg(test)]
+    pub(crate) fn was_awaited(&self) -> bool {
+        self.timer.is_some()
+    }
+
     /// Ready once it has passed.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Some(due) = self.due else { return Poll::Pending };
@@ -65,6 +71,7 @@ mod tests {
     async fn only_the_moment_that_was_said_last_counts() {
         let mut deadline = Deadline::default();
         deadline.set(seconds(10));
+        assert!(!deadline.was_awaited(), "nobody waits yet");
         assert_eq!(late(&mut deadline).await, 10);
         for (before, then) in [(60, 10), (10, 60), (10, 10)] {
             deadline.set(seconds(before));

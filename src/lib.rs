@@ -58,6 +58,8 @@ pub mod config;
 
 pub mod names;
 
+mod chunked;
+
 mod network;
 
 mod deadline;

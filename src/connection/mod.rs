@@ -2,7 +2,6 @@
 
 pub(crate) mod accept;
 mod activity;
-mod chunked;
 mod http1;
 mod http2;
 mod stall;

@@ -77,6 +77,12 @@ impl Fields {
         }
     }
 
+    /// A list of names (RFC 9110 §5.6.1) holds this one, in whatever case.
+    pub fn names_in(&self, list: &HeaderName, name: &[u8]) -> bool {
+        let mut names = self.all(list).flat_map(|value| value.split(|&b| b == b','));
+        names.any(|other| other.trim_ascii().eq_ignore_ascii_case(name))
+    }
+
     fn at(&self, place: &Range<u32>) -> &[u8] {
         self.text.get(place.start as usize..place.end as usize).unwrap_or_default()
     }

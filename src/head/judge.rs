@@ -29,28 +29,20 @@ pub(crate) enum Framing {
 
 /// Reads a whole head, from its first byte to the empty line's end.
 pub(crate) fn judge(mut text: BytesMut) -> Result<(Head, Framing), Fault> {
-    let (line, mut rest) = split_line(&mut text).ok_or(Fault::Syntax)?;
+    let (line, rest) = split_line(&mut text).ok_or(Fault::Syntax)?;
     let (method, target_at, version) = judge_request_line(line)?;
-    let mut at = line.len() + LINE_END.len();
-    let (mut lines, mut decisive) = (Vec::with_capacity(ROOM_FOR_LINES), Decisive::default());
-    loop {
-        let (line, after) = split_line(rest).ok_or(Fault::Syntax)?;
-        if line.is_empty() {
-            // The head ends here, and the text with it.
-            after.is_empty().then_some(()).ok_or(Fault::Syntax)?;
-            break;
-        }
-        if lines.len() >= MAX_FIELDS {
-            return Err(Fault::HeadSize);
-        }
-        lines.push(judge_field(line, at, &mut decisive)?);
-        at += line.len() + LINE_END.len();
-        rest = after;
-    }
+    let (at, mut decisive) = (line.len() + LINE_END.len(), Decisive::default());
+    let lines = read_fields(rest, at, |name, value| decisive.take(name, value))?;
     let framing = decisive.judge(version == Version::HTTP_11)?;
     let text = text.freeze();
     let uri = target(text.slice(target_at))?;
     Ok((Head { method, uri, version, fields: Fields::new(text, lines) }, framing))
+}
+
+/// Reads the fields of an answer's head, up to the empty line's end; what they say about framing is the reader's to judge.
+pub(crate) fn judge_fields(mut text: BytesMut) -> Result<Fields, Fault> {
+    let lines = read_fields(&mut text, 0, |_, _| Ok(()))?;
+    Ok(Fields::new(text.freeze(), lines))
 }
 
 /// The bounds of [`judge`] for a head that came decoded (HTTP/2): there framing has one reading, but fields and target have no limit of
@@ -107,27 +99,50 @@ fn is_visible(byte: u8) -> bool {
     (0x21..=0x7e).contains(&byte)
 }
 
-/// One field's places in the text; its name becomes lower case there.
-fn judge_field(line: &mut [u8], at: usize, decisive: &mut Decisive) -> Result<Line, Fault> {
+/// The fields up to the empty line, with which the text ends; it begins at this place of its head. Each is shown to `judge`.
+fn read_fields(
+    mut text: &mut [u8],
+    mut at: usize,
+    mut judge: impl FnMut(&[u8], &[u8]) -> Result<(), Fault>,
+) -> Result<Vec<Line>, Fault> {
+    let mut lines = Vec::with_capacity(ROOM_FOR_LINES);
+    loop {
+        let (line, rest) = split_line(text).ok_or(Fault::Syntax)?;
+        if line.is_empty() {
+            return rest.is_empty().then_some(lines).ok_or(Fault::Syntax);
+        }
+        if lines.len() >= MAX_FIELDS {
+            return Err(Fault::HeadSize);
+        }
+        let length = line.len() + LINE_END.len();
+        let (field, name, value) = read_field(line, at).ok_or(Fault::Syntax)?;
+        judge(name, value)?;
+        lines.push(field);
+        at += length;
+        text = rest;
+    }
+}
+
+/// Where one field stands, and what it says. Its name becomes lower case there.
+fn read_field(line: &mut [u8], at: usize) -> Option<(Line, &[u8], &[u8])> {
     // RFC 9112 §5.1: no blank before the colon; §5.2: a line that begins with one is a fold, refused.
-    let colon = memchr::memchr(b':', line).filter(|&colon| colon > 0).ok_or(Fault::Syntax)?;
-    let (name, value) = line.split_at_mut_checked(colon).ok_or(Fault::Syntax)?;
+    let colon = memchr::memchr(b':', line).filter(|&colon| colon > 0)?;
+    let (name, value) = line.split_at_mut_checked(colon)?;
     for byte in &mut *name {
-        *byte = *NAME_LETTERS.get(usize::from(*byte)).filter(|letter| **letter != 0).ok_or(Fault::Syntax)?;
+        *byte = *NAME_LETTERS.get(usize::from(*byte)).filter(|letter| **letter != 0)?;
     }
     let value = value.get(1..).unwrap_or_default();
     // RFC 9112 §5: blanks around a value are SP and HTAB; a form feed is a control character like the others.
     // Without leaving early: values are long, and so many bytes are judged at a time.
     let is_clean = |b: u8| b == b'\t' || (b >= b' ' && b != 0x7f);
     if !value.iter().fold(true, |clean, &b| clean & is_clean(b)) {
-        return Err(Fault::Syntax);
+        return None;
     }
     let from_begin = value.trim_ascii_start();
     let begin = at + colon + 1 + value.len() - from_begin.len();
     let value = from_begin.trim_ascii_end();
-    decisive.take(name, value)?;
     let place = |begin: usize, length: usize| position(begin)..position(begin + length);
-    Ok(Line { name: place(at, colon), value: place(begin, value.len()) })
+    Some((Line { name: place(at, colon), value: place(begin, value.len()) }, name, value))
 }
 
 /// A letter of a field's name.
@@ -193,7 +208,8 @@ fn once<T>(place: &mut Option<T>, value: T) -> Result<(), Fault> {
     }
 }
 
-fn parse_length(value: &[u8]) -> Result<u64, Fault> {
+/// Digits alone (RFC 9110 §8.6).
+pub(crate) fn parse_length(value: &[u8]) -> Result<u64, Fault> {
     let digits = (1..=MAX_LENGTH_DIGITS).contains(&value.len()) && value.iter().all(u8::is_ascii_digit);
     let text = std::str::from_utf8(value).map_err(|_| Fault::Framing)?;
     if digits { text.parse().map_err(|_| Fault::Framing) } else { Err(Fault::Framing) }

@@ -4,16 +4,19 @@ use std::time::Duration;
 
 use http::Uri;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioIo;
+use hyper_util::client::legacy::connect::{Connection as _, HttpConnector};
 use rustls::ClientConfig;
-use tokio::net::TcpStream;
 use tower_service::Service as _;
 
+use super::exchange::Stream;
 use super::lookup::Lookups;
 
-/// A connection.
-pub(crate) type Stream = MaybeHttpsStream<TokioIo<TcpStream>>;
+/// A connection, and what is spoken over it.
+pub(crate) struct Connected {
+    pub(crate) stream: Stream,
+    /// What both sides agreed on (ALPN, RFC 7301).
+    pub(crate) is_http2: bool,
+}
 
 /// Why there is none.
 #[derive(Debug, thiserror::Error)]
@@ -47,9 +50,15 @@ impl Connector {
     }
 
     /// To the place that the URL names; always ready.
-    pub(crate) async fn connect(&self, place: Uri) -> Result<Stream, ConnectError> {
+    pub(crate) async fn connect(&self, place: Uri) -> Result<Connected, ConnectError> {
         let connecting = self.inner.clone().call(place);
         let connected = tokio::time::timeout(self.patience, connecting).await;
-        connected.map_err(|_| ConnectError::TimedOut(self.patience))?.map_err(ConnectError::Failed)
+        let stream = connected.map_err(|_| ConnectError::TimedOut(self.patience))?.map_err(ConnectError::Failed)?;
+        let is_http2 = stream.connected().is_negotiated_h2();
+        let stream: Stream = match stream {
+            MaybeHttpsStream::Http(tcp) => Box::new(tcp.into_inner()),
+            MaybeHttpsStream::Https(tls) => Box::new(tls.into_inner()),
+        };
+        Ok(Connected { stream, is_http2 })
     }
 }

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use http::{Method, Request, StatusCode};
+use http::{Method, StatusCode};
 use tokio_util::sync::CancellationToken;
 
-use crate::head::{Fields, Head};
+use crate::head::Head;
 use crate::revocations::Revocations;
 use crate::trust;
 
@@ -14,13 +14,14 @@ use super::authorize::Permit;
 use super::budget::Budget;
 use super::edit::{Unread, Watch};
 use super::outgoing::outgoing;
+use super::pool::Answer;
 use super::provenance::Provenance;
 use super::reject::{Rejection, UpstreamFailure};
 use super::reply::Reply;
 use super::returning::Returning;
 use super::route::Route;
 use super::session::Sessions;
-use super::upload::Upload;
+use super::upload::Outgoing;
 
 /// What the gateway as a whole adds to one forwarding.
 #[derive(Debug)]
@@ -52,25 +53,19 @@ pub(crate) async fn forward(
     let upstream = &route.upstream;
     let slot = upstream.slot().ok_or(Rejection::Upstream(UpstreamFailure::Capacity))?;
     let watch = Watch::new(route, &permit, head, around.sessions);
-    let (upload, state) = Upload::new(permit.take_body());
+    let body = permit.take_body();
     let lines = outgoing(route, &permit, (head, watch.takes_codings()), around.provenance, audit);
-    let mut request = Request::new(upload);
-    *request.method_mut() = head.method.clone();
-    *request.headers_mut() = lines.to_map();
-    audit.upstream_asked();
     let target = upstream.target(&head.method, permit.session().query(head.uri.query()));
-    let (response, lease) = match upstream.send(target, request, &state).await {
-        Ok(answered) => answered,
+    audit.upstream_asked();
+    let asked = Outgoing { method: head.method.clone(), target, lines };
+    let Answer { status, fields, body } = match upstream.send(&asked, body).await {
+        Ok(answer) => answer,
         Err((failure, error)) => {
-            if let Some(error) = error {
-                audit.detail(trust::chain(&error));
-            }
+            audit.detail(trust::chain(&error));
             return Err(Rejection::Upstream(failure));
         }
     };
     audit.upstream_answered();
-    let (parts, body) = response.into_parts();
-    let (status, fields) = (parts.status, Fields::from(&parts.headers));
     refuse_unusable(status, audit)?;
     let session = around.sessions.seal_answer(route, &permit, &head.method, (status, &fields), audit)?;
     let has_body = !http_body::Body::is_end_stream(&body);
@@ -81,7 +76,7 @@ pub(crate) async fn forward(
     let is_listening = head.method == Method::GET || permit.listens().is_some();
     let stopping = if is_listening { &around.ending.listening } else { &around.ending.answering };
     let Surroundings { budget, revocations, .. } = around;
-    let returning = Returning { route, permit, held: (slot, lease), stopping, budget, revocations };
+    let returning = Returning { route, permit, slot, stopping, budget, revocations };
     returning.answer((status, fields, session), body, treatment).await
 }
 

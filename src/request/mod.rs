@@ -11,6 +11,7 @@ mod cors;
 pub(crate) mod counted;
 mod drain;
 mod edit;
+mod exchange;
 mod failures;
 mod farewell;
 pub(crate) mod forward;

@@ -1,31 +1,33 @@
 //! The connections to one upstream, kept for the next request while they are good: HTTP/1.1, or one of HTTP/2 where TLS agreed on it.
 //!
-//! One place to go, so no table of them; an answer that has ended leaves its connection ready, so no task waits for that. What
-//! libraries do for any number of places costs a tenth of a request.
+//! One place to go, so no table of them; an unused connection has no task: it is looked at when it is taken.
 
+use std::future::poll_fn;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use futures_util::FutureExt as _;
-use http::header::HOST;
-use http::uri::PathAndQuery;
-use http::{Request, Response, Uri, Version};
-use hyper::body::Incoming;
-use hyper::client::conn::{http1, http2};
-use hyper::rt::Executor as _;
-use hyper_util::client::legacy::connect::Connection as _;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
+use http::{StatusCode, Uri};
+use tokio::task::coop::unconstrained;
 
-use super::connect::{ConnectError, Connector};
-use super::upload::Upload;
+use super::connect::{ConnectError, Connected, Connector};
+use crate::head::Fields;
+
+use super::exchange::{AnswerBody, Exchange, Fault, Head, Home, Http1Body, Unanswered, Wire, http2};
+use super::upload::{Outbox, Outgoing, Upload};
 
 /// An unused connection to an upstream is closed after this.
 const IDLE: Duration = Duration::from_secs(30);
 /// Unused connections that are kept for one upstream.
 const MAX_IDLE: usize = 64;
-/// HTTP/1 answers are read in pieces of at most this, and their heads must fit: what a client does not take is held once for
-/// each open answer (threat D23), and the library's own 400 KiB are a gigabyte for a thousand.
-const READ_BUFFER: usize = 64 * 1024;
+
+/// What an upstream answers.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) fields: Fields,
+    pub(crate) body: AnswerBody,
+}
 
 /// Why a request got no answer.
 #[derive(Debug, thiserror::Error)]
@@ -35,7 +37,19 @@ pub(crate) enum SendError {
     Connect(#[source] ConnectError),
     /// It broke, or what came over it was no answer.
     #[error("the exchange with the upstream failed")]
-    Exchange(#[source] hyper::Error),
+    Exchange(#[source] Fault),
+    /// The upstream took the request, or stopped taking it, and was silent for too long.
+    #[error("the upstream did not answer in time")]
+    Late,
+}
+
+impl From<Unanswered> for SendError {
+    fn from(unanswered: Unanswered) -> Self {
+        match unanswered {
+            Unanswered::Failed(fault) => Self::Exchange(fault),
+            Unanswered::Late => Self::Late,
+        }
+    }
 }
 
 /// See the module.
@@ -44,132 +58,118 @@ pub(crate) struct Pool {
     connector: Connector,
     /// Scheme and authority.
     place: Uri,
+    /// For an answer, once the upstream takes no more of its request.
+    patience: Duration,
     idle: Mutex<Vec<Idle>>,
-    /// Carries any number of requests at a time.
-    shared: Mutex<Option<http2::SendRequest<Upload>>>,
+    shared: Mutex<Option<http2::Sender>>,
 }
 
 #[derive(Debug)]
 struct Idle {
-    sender: http1::SendRequest<Upload>,
+    wire: Box<Wire>,
     since: Instant,
 }
 
-/// The connection that an answer comes over; goes back when it is dropped.
-#[derive(Debug)]
-pub(crate) struct Lease {
-    sender: Option<http1::SendRequest<Upload>>,
-    pool: Arc<Pool>,
-}
-
-enum Sender {
-    Http1(http1::SendRequest<Upload>),
-    Http2(http2::SendRequest<Upload>),
+enum Link {
+    Http1(Box<Wire>),
+    Http2(http2::Sender),
 }
 
 impl Pool {
-    pub(crate) fn new(connector: Connector, place: Uri) -> Arc<Self> {
-        Arc::new(Self { connector, place, idle: Mutex::default(), shared: Mutex::default() })
+    pub(crate) fn new(connector: Connector, place: Uri, patience: Duration) -> Arc<Self> {
+        Arc::new(Self { connector, place, patience, idle: Mutex::default(), shared: Mutex::default() })
     }
 
     /// Sends over a connection that is there, or a new one, and waits for the head of the answer. A request that a dying
     /// connection did not take is sent over another one; one that the upstream may have seen never is.
-    pub(crate) async fn send(
-        self: &Arc<Self>,
-        target: PathAndQuery,
-        mut request: Request<Upload>,
-    ) -> Result<(Response<Incoming>, Lease), SendError> {
-        *request.uri_mut() = Uri::from(target);
+    pub(crate) async fn send(self: &Arc<Self>, head: &Outgoing, mut upload: Upload) -> Result<Answer, SendError> {
         loop {
-            let (sender, is_new) = match self.take() {
-                Some(sender) => (sender, false),
+            // As if its turn had just begun: a look that is put off would take a connection for good that is not.
+            let taken = unconstrained(poll_fn(|_| Poll::Ready(self.take()))).await;
+            let (link, is_new) = match taken {
+                Some(link) => (link, false),
                 // Boxed: the rare way must not make room for itself in every request.
                 None => (Box::pin(self.connect()).await?, true),
             };
-            let (sent, sender) = match sender {
-                Sender::Http1(mut sender) => (sender.try_send_request(request).await, Some(sender)),
-                Sender::Http2(mut sender) => (sender.try_send_request(self.for_http2(request)).await, None),
-            };
-            match sent {
-                Ok(response) => return Ok((response, Lease { sender, pool: Arc::clone(self) })),
-                Err(mut unsent) => match unsent.take_message().filter(|_| !is_new) {
-                    Some(untaken) => request = untaken,
-                    None => return Err(SendError::Exchange(unsent.into_error())),
+            let (untaken, unanswered) = match link {
+                Link::Http1(wire) => match self.over_http1(wire, head, upload).await {
+                    Ok(answer) => return Ok(answer),
+                    Err(unsent) => unsent,
                 },
+                Link::Http2(sender) => {
+                    let sending = http2::send(sender, &self.place, head, upload, self.patience);
+                    match Box::pin(sending).await {
+                        Ok(answer) => return Ok(answer),
+                        Err(unsent) => unsent,
+                    }
+                }
+            };
+            match untaken {
+                Some(untaken) if !is_new => upload = untaken,
+                _ => return Err(unanswered.into()),
             }
         }
     }
 
-    /// Closes what nobody has used for a while. To be called now and then.
+    async fn over_http1(
+        self: &Arc<Self>,
+        wire: Box<Wire>,
+        head: &Outgoing,
+        upload: Upload,
+    ) -> Result<Answer, (Option<Upload>, Unanswered)> {
+        let front = head.head(upload.length);
+        let mut exchange = Exchange::new(wire, Outbox::new(front, upload), self.patience);
+        let answered = poll_fn(|cx| exchange.poll(cx)).await;
+        let is_untaken = matches!(answered, Err(Unanswered::Failed(_))) && exchange.is_untouched();
+        let (wire, unsent) = exchange.into_parts();
+        match answered {
+            Ok(head) => Ok(self.answer(wire, head, unsent)),
+            Err(unanswered) => Err((unsent.filter(|_| is_untaken).map(Outbox::into_upload), unanswered)),
+        }
+    }
+
+    fn answer(self: &Arc<Self>, wire: Box<Wire>, mut head: Head, unsent: Option<Outbox>) -> Answer {
+        let home = Arc::clone(self);
+        let body = AnswerBody::Http1(Http1Body::new(wire, &mut head, unsent, home));
+        Answer { status: head.status, fields: head.fields, body }
+    }
+
+    /// Closes what nobody has used for a while, and what the upstream has closed. To be called now and then.
     pub(crate) fn shed(&self, now: Instant) {
         let mut idle = lock(&self.idle);
-        idle.retain(|kept| !kept.sender.is_closed() && now.saturating_duration_since(kept.since) < IDLE);
+        idle.retain_mut(|kept| now.saturating_duration_since(kept.since) < IDLE && kept.wire.is_quiet());
     }
 
     /// The connection that was used last: what is left over at the end grows old.
-    fn take(&self) -> Option<Sender> {
-        let shared = lock(&self.shared).clone().filter(http2::SendRequest::is_ready);
+    fn take(&self) -> Option<Link> {
+        let shared = lock(&self.shared).clone().filter(http2::Sender::is_ready);
         if let Some(shared) = shared {
-            return Some(Sender::Http2(shared));
+            return Some(Link::Http2(shared));
         }
         let mut idle = lock(&self.idle);
-        let at = idle.iter().rposition(|kept| kept.sender.is_ready())?;
-        Some(Sender::Http1(idle.remove(at).sender))
+        std::iter::from_fn(|| idle.pop())
+            .map(|kept| kept.wire)
+            .find_map(|mut wire| wire.is_quiet().then_some(wire))
+            .map(Link::Http1)
     }
 
-    async fn connect(&self) -> Result<Sender, SendError> {
-        let stream = self.connector.connect(self.place.clone()).await.map_err(SendError::Connect)?;
-        if stream.connected().is_negotiated_h2() {
-            let mut builder = http2::Builder::new(TokioExecutor::new());
-            let (sender, connection) =
-                builder.timer(TokioTimer::new()).handshake(stream).await.map_err(SendError::Exchange)?;
-            TokioExecutor::new().execute(connection.map(forget));
-            *lock(&self.shared) = Some(sender.clone());
-            return Ok(Sender::Http2(sender));
+    async fn connect(&self) -> Result<Link, SendError> {
+        let Connected { stream, is_http2 } =
+            self.connector.connect(self.place.clone()).await.map_err(SendError::Connect)?;
+        if !is_http2 {
+            return Ok(Link::Http1(Wire::new(stream)));
         }
-        let mut builder = http1::Builder::new();
-        let shaking = builder.max_buf_size(READ_BUFFER).handshake(stream);
-        let (sender, connection) = shaking.await.map_err(SendError::Exchange)?;
-        TokioExecutor::new().execute(connection.map(forget));
-        Ok(Sender::Http1(sender))
-    }
-
-    /// RFC 9113 §8.3.1: the authority stands in a pseudo-field.
-    fn for_http2(&self, mut request: Request<Upload>) -> Request<Upload> {
-        let mut parts = self.place.clone().into_parts();
-        parts.path_and_query = request.uri().path_and_query().cloned();
-        *request.uri_mut() = Uri::from_parts(parts).unwrap_or_else(|_| self.place.clone());
-        *request.version_mut() = Version::HTTP_2;
-        request.headers_mut().remove(HOST);
-        request
-    }
-
-    fn give_back(&self, sender: http1::SendRequest<Upload>) {
-        let mut idle = lock(&self.idle);
-        if idle.len() >= MAX_IDLE {
-            // What a client that left has broken off is not free yet, and may never be: it must not take the place of good ones.
-            idle.retain(|kept| kept.sender.is_ready());
-        }
-        if !sender.is_closed() && idle.len() < MAX_IDLE {
-            idle.push(Idle { sender, since: Instant::now() });
-        }
+        let sender = http2::handshake(stream).await.map_err(SendError::Exchange)?;
+        *lock(&self.shared) = Some(sender.clone());
+        Ok(Link::Http2(sender))
     }
 }
 
-/// What went wrong with a connection, its request has been told.
-fn forget(_: hyper::Result<()>) {}
-
-impl Lease {
-    /// The connection carries nothing any more.
-    pub(crate) fn spoil(mut self) {
-        self.sender = None;
-    }
-}
-
-impl Drop for Lease {
-    fn drop(&mut self) {
-        if let Some(sender) = self.sender.take() {
-            self.pool.give_back(sender);
+impl Home for Pool {
+    fn give_back(&self, wire: Box<Wire>) {
+        let mut idle = lock(&self.idle);
+        if idle.len() < MAX_IDLE {
+            idle.push(Idle { wire, since: Instant::now() });
         }
     }
 }
@@ -180,41 +180,80 @@ fn lock<T>(of: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 
 #[cfg(test)]
 mod tests {
-    use hyper_util::rt::TokioIo;
+    use bytes::Bytes;
+    use futures_util::FutureExt as _;
+    use http::Method;
+    use http::header::HOST;
+    use http::uri::PathAndQuery;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
-    use tokio::task::JoinSet;
+    use tokio::net::{TcpListener, TcpStream};
+    use tokio::time::timeout;
 
     use super::*;
-    use crate::request::receive::Received;
+    use crate::head::Lines;
 
-    fn pool() -> Arc<Pool> {
-        let tls = crate::trust::client_tls(None).unwrap();
-        Pool::new(Connector::new(tls, Duration::from_secs(1)), Uri::from_static("http://127.0.0.1:9"))
+    const ANSWER: &[u8] = b"HTTP/1.1 204 No Content\r\n\r\n";
+
+    fn pool(place: &str) -> Arc<Pool> {
+        let tls = crate::trust::client_tls_towards(Some("http"), None).unwrap();
+        let wait = Duration::from_secs(5);
+        Pool::new(Connector::new(tls, wait), place.parse().unwrap(), wait)
+    }
+
+    fn nowhere() -> Arc<Pool> {
+        pool("http://127.0.0.1:9")
+    }
+
+    async fn somewhere() -> (Arc<Pool>, TcpListener) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        (pool(&format!("http://{}", listener.local_addr().unwrap())), listener)
+    }
+
+    /// A connection that is unused, and the upstream's end of it.
+    fn keep(pool: &Pool, room: usize) -> DuplexStream {
+        let (near, far) = tokio::io::duplex(room);
+        pool.give_back(Wire::new(Box::new(near)));
+        far
     }
 
     fn idle(pool: &Pool) -> usize {
         lock(&pool.idle).len()
     }
 
-    /// A connection, the task that drives it, and the upstream's end of it.
-    async fn connection() -> (http1::SendRequest<Upload>, JoinSet<()>, DuplexStream) {
-        let (near, far) = tokio::io::duplex(64);
-        let (mut sender, connection) = http1::handshake(TokioIo::new(near)).await.unwrap();
-        let mut driver = JoinSet::new();
-        driver.spawn(connection.map(forget));
-        sender.ready().await.unwrap();
-        (sender, driver, far)
+    fn head() -> Outgoing {
+        let mut lines = Lines::default();
+        lines.push_text(&HOST, &["h"]);
+        Outgoing { method: Method::GET, target: PathAndQuery::from_static("/mcp"), lines }
+    }
+
+    fn body() -> Upload {
+        Upload::of(vec![Bytes::from_static(b"{}")])
+    }
+
+    /// What comes of a connection's first request.
+    async fn received(from: &mut TcpStream) -> String {
+        let mut bytes = [0; 1024];
+        let count = from.read(&mut bytes).await.unwrap();
+        String::from_utf8(bytes[..count].to_vec()).unwrap()
+    }
+
+    /// The status, from an upstream that takes one connection and answers on it; and the request as it came there.
+    async fn served(pool: &Arc<Pool>, listener: &TcpListener) -> (u16, String) {
+        let serving = async {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let received = received(&mut stream).await;
+            stream.write_all(ANSWER).await.unwrap();
+            received
+        };
+        let head = head();
+        let (sent, received) = tokio::join!(pool.send(&head, body()), serving);
+        (sent.unwrap().status.as_u16(), received)
     }
 
     #[tokio::test]
     async fn idle_connections_are_bounded_and_closed_in_time() {
-        let pool = pool();
-        let mut ends = Vec::new();
-        for _ in 0..=MAX_IDLE {
-            let (sender, driver, far) = connection().await;
-            pool.give_back(sender);
-            ends.push((driver, far));
-        }
+        let pool = nowhere();
+        let _ends: Vec<_> = (0..=MAX_IDLE).map(|_| keep(&pool, 64)).collect();
         assert_eq!(idle(&pool), MAX_IDLE);
         pool.shed(Instant::now());
         assert_eq!(idle(&pool), MAX_IDLE);
@@ -223,104 +262,85 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_not_free_makes_way_for_what_is() {
-        let pool = pool();
-        let mut ends = Vec::new();
-        for _ in 0..MAX_IDLE {
-            // Driven by nobody, like one whose answer was broken off: not free, and not closed.
-            let (near, far) = tokio::io::duplex(64);
-            let (sender, connection) = http1::handshake(TokioIo::new(near)).await.unwrap();
-            pool.give_back(sender);
-            ends.push((connection, far));
+    async fn f16_connections_that_ended_or_say_what_nobody_asked_are_not_used() {
+        let (pool, listener) = somewhere().await;
+        let mut stray = keep(&pool, 64);
+        stray.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.unwrap();
+        drop(keep(&pool, 64));
+        assert_eq!(served(&pool, &listener).await.0, 204);
+        assert_eq!(idle(&pool), 1, "the new one");
+        lock(&pool.idle).clear();
+        let (_alive, mut stray) = (keep(&pool, 64), keep(&pool, 64));
+        stray.write_all(b"x").await.unwrap();
+        drop(keep(&pool, 64));
+        assert_eq!(idle(&pool), 3);
+        pool.shed(Instant::now());
+        assert_eq!(idle(&pool), 1);
+    }
+
+    #[tokio::test]
+    async fn the_connection_that_was_used_last_is_used_next() {
+        let (pool, listener) = somewhere().await;
+        let mut old = keep(&pool, 1024);
+        assert_eq!(idle(&pool), 1);
+        let mut newest = keep(&pool, 1024);
+        for _ in 0..2 {
+            let serving = async {
+                assert!(newest.read(&mut [0; 1024]).await.unwrap() > 0);
+                newest.write_all(ANSWER).await.unwrap();
+            };
+            let head = head();
+            let (sent, ()) = tokio::join!(pool.send(&head, body()), serving);
+            assert!(sent.is_ok() && idle(&pool) == 2);
         }
-        assert!(idle(&pool) == MAX_IDLE && pool.take().is_none());
-        let (sender, _driver, _far) = connection().await;
-        pool.give_back(sender);
-        assert!(idle(&pool) == 1 && pool.take().is_some());
+        assert!(old.read(&mut [0; 1]).now_or_never().is_none() && listener.accept().now_or_never().is_none());
     }
-
-    /// An upstream that answers each connection's first request.
-    async fn answering(answers: usize) -> (Uri, JoinSet<()>) {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let place = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
-        let mut serving = JoinSet::new();
-        serving.spawn(async move {
-            for _ in 0..answers {
-                let (mut stream, _) = listener.accept().await.unwrap();
-                assert!(stream.read(&mut [0; 1024]).await.unwrap() > 0);
-                stream.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").await.unwrap();
-            }
-        });
-        (place, serving)
-    }
-
-    fn request() -> Request<Upload> {
-        let mut request = Request::new(Upload::new(Received::default()).0);
-        request.headers_mut().insert(HOST, http::HeaderValue::from_static("h"));
-        request
-    }
-
-    const TARGET: PathAndQuery = PathAndQuery::from_static("/mcp");
 
     #[tokio::test]
     async fn what_a_dying_connection_did_not_take_goes_over_a_new_one_once() {
-        for answers in [1, 0] {
-            let (place, _serving) = answering(answers).await;
-            let pool = Pool::new(
-                Connector::new(crate::trust::client_tls_towards(Some("http"), None).unwrap(), Duration::from_secs(1)),
-                place,
-            );
-            let (near, _far) = tokio::io::duplex(64);
-            let (mut sender, connection) = http1::handshake(TokioIo::new(near)).await.unwrap();
-            let mut connection = Box::pin(connection);
-            tokio::select! {
-                _ = &mut connection => unreachable!("nobody has closed it"),
-                ready = sender.ready() => ready.unwrap(),
-            }
-            pool.give_back(sender);
-            let mut sending = Box::pin(pool.send(TARGET, request()));
-            assert!((&mut sending).now_or_never().is_none(), "the request waits to be taken");
-            drop(connection);
-            let sent = sending.await;
-            assert_eq!(sent.map(|(response, _)| response.status().as_u16()).ok(), (answers == 1).then_some(204));
-        }
+        let (pool, listener) = somewhere().await;
+        // Full: not one byte of a request goes into it.
+        let (mut near, far) = tokio::io::duplex(1);
+        near.write_all(b"x").await.unwrap();
+        pool.give_back(Wire::new(Box::new(near)));
+        let head = head();
+        let mut sending = Box::pin(pool.send(&head, body()));
+        assert!((&mut sending).now_or_never().is_none(), "the request waits to be taken");
+        drop(far);
+        let cutting = async { drop(listener.accept().await.unwrap()) };
+        let (sent, ()) = tokio::join!(sending, cutting);
+        assert!(matches!(sent, Err(SendError::Exchange(_))), "the new one is the last");
+        assert!(timeout(Duration::from_millis(200), listener.accept()).await.is_err());
     }
 
     #[tokio::test]
     async fn a_request_that_the_upstream_may_have_seen_is_never_repeated() {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let place = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
-        let pool = Pool::new(
-            Connector::new(crate::trust::client_tls_towards(Some("http"), None).unwrap(), Duration::from_secs(1)),
-            place,
-        );
-        let cutting = async {
-            let (mut stream, _) = listener.accept().await.unwrap();
-            assert!(stream.read(&mut [0; 1024]).await.unwrap() > 0);
-            drop(stream);
-            tokio::time::timeout(Duration::from_millis(200), listener.accept()).await
-        };
-        let (sent, again) = tokio::join!(pool.send(TARGET, request()), cutting);
-        assert!(matches!(sent, Err(SendError::Exchange(_))) && again.is_err());
+        let (pool, listener) = somewhere().await;
+        for is_reused in [false, true] {
+            let mut far = is_reused.then(|| keep(&pool, 8));
+            let cutting = async {
+                match &mut far {
+                    Some(far) => assert_eq!(far.read(&mut [0; 8]).await.unwrap(), 8),
+                    None => assert!(received(&mut listener.accept().await.unwrap().0).await.starts_with("GET /mcp ")),
+                }
+                drop(far);
+                timeout(Duration::from_millis(200), listener.accept()).await
+            };
+            let head = head();
+            let (sent, again) = tokio::join!(pool.send(&head, body()), cutting);
+            assert!(matches!(sent, Err(SendError::Exchange(_))) && again.is_err(), "{is_reused}");
+        }
     }
 
     #[tokio::test]
-    async fn a_connection_that_the_upstream_closed_is_not_kept() {
-        let pool = pool();
-        for was_idle in [true, false] {
-            let (sender, mut driver, far) = connection().await;
-            if was_idle {
-                pool.give_back(sender);
-                assert_eq!(idle(&pool), 1);
-                drop(far);
-                driver.join_next().await;
-                pool.shed(Instant::now());
-            } else {
-                drop(far);
-                driver.join_next().await;
-                pool.give_back(sender);
-            }
-            assert_eq!(idle(&pool), 0, "{was_idle}");
-        }
+    async fn what_http2_did_not_take_goes_over_http1_with_its_host() {
+        let (pool, listener) = somewhere().await;
+        let (near, far) = tokio::io::duplex(1024);
+        let sender = http2::handshake(Box::new(near)).await.unwrap();
+        *lock(&pool.shared) = Some(sender);
+        // Its task has not seen it yet.
+        drop(far);
+        let (status, received) = served(&pool, &listener).await;
+        assert_eq!((status, received.as_str()), (204, "GET /mcp HTTP/1.1\r\nhost: h\r\ncontent-length: 2\r\n\r\n{}"));
     }
 }

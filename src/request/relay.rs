@@ -9,17 +9,17 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body, SizeHint};
-use hyper::body::Incoming;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, Sleep};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
+use crate::deadline::Deadline;
 use crate::metrics::Open;
 
 use super::admit::Admission;
 use super::edit::Editor;
+use super::exchange::AnswerBody;
 use super::farewell::Farewell;
-use super::pool::Lease;
 
 /// Why a response body ends before its end. Clients see a broken transfer, never a complete-looking one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -122,37 +122,48 @@ impl StreamEnd {
 }
 
 /// What an answer under way keeps.
-type Held = (Admission, (OwnedSemaphorePermit, Lease));
+type Held = (Admission, OwnedSemaphorePermit);
 
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Relay {
-    incoming: Incoming,
+    incoming: AnswerBody,
     pace: Pace,
-    timer: Option<Pin<Box<Sleep>>>,
-    /// The timer stands for an earlier wait.
-    timer_is_old: bool,
+    /// Of the wait for the next frame.
+    deadline: Deadline,
+    /// It stands for an earlier wait.
+    deadline_is_old: bool,
     /// When and why an event stream is ended by the gateway.
     end: Option<StreamEnd>,
     editor: Option<Box<Editor>>,
     /// Nothing more is taken from the upstream.
     is_over: bool,
     finished: bool,
-    /// Held until the body ends: open streams count against their owner and the upstream's capacity; then the connection is free.
+    /// Held until the body ends: open streams count against their owner and the upstream's capacity.
     _held: Held,
 }
 
 impl Relay {
     /// `end` is given for event streams only: other responses are allowed to finish.
     pub(crate) fn new(
-        incoming: Incoming,
+        incoming: AnswerBody,
         pace: Pace,
         end: Option<StreamEnd>,
         editor: Option<Box<Editor>>,
         held: Held,
     ) -> Self {
         let finished = incoming.is_end_stream();
-        Self { incoming, pace, timer: None, timer_is_old: false, end, editor, is_over: false, finished, _held: held }
+        Self {
+            incoming,
+            pace,
+            deadline: Deadline::default(),
+            deadline_is_old: true,
+            end,
+            editor,
+            is_over: false,
+            finished,
+            _held: held,
+        }
     }
 
     /// True once the last frame has been handed on.
@@ -207,7 +218,7 @@ impl Relay {
             let Poll::Ready(next) = Pin::new(&mut self.incoming).poll_frame(cx) else {
                 return self.poll_timer(cx).map(|error| Some(Err(error)));
             };
-            self.timer_is_old = true;
+            self.deadline_is_old = true;
             let data = match next {
                 None => return Poll::Ready(self.rest()),
                 Some(Err(_)) => return Poll::Ready(Some(Err(RelayError::Upstream))),
@@ -241,13 +252,11 @@ impl Relay {
 
     /// Only waits have a timer: a response that is there at once costs none.
     fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<RelayError> {
-        let idle_at = Instant::now() + self.pace.idle;
-        let at = self.pace.total.map_or(idle_at, |total| total.min(idle_at));
-        let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(at)));
-        if std::mem::take(&mut self.timer_is_old) {
-            timer.as_mut().reset(at);
+        if std::mem::take(&mut self.deadline_is_old) {
+            let idle_at = Instant::now() + self.pace.idle;
+            self.deadline.set(Some(self.pace.total.map_or(idle_at, |total| total.min(idle_at))));
         }
-        ready!(timer.as_mut().poll(cx));
+        ready!(self.deadline.poll(cx));
         let over = self.pace.total.is_some_and(|total| total <= Instant::now());
         Poll::Ready(if over { RelayError::Total } else { RelayError::Idle })
     }

@@ -5,7 +5,6 @@ use std::time::{Duration, SystemTime};
 
 use http::StatusCode;
 use http::header::{self, HeaderValue};
-use hyper::body::Incoming;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -19,9 +18,9 @@ use super::authorize::Permit;
 use super::body::ReplyBody;
 use super::budget::{Budget, keeping};
 use super::edit::{Editor, Eyes, Treatment, brings_events, says_all_by_its_head, whole};
+use super::exchange::AnswerBody;
 use super::farewell::Farewell;
 use super::inspect::is_coded;
-use super::pool::Lease;
 use super::reject::{Rejection, UpstreamFailure};
 use super::relay::{Pace, Relay, StreamEnd};
 use super::reply::Reply;
@@ -36,8 +35,8 @@ const LONGEST_STREAM: Duration = Duration::from_hours(24 * 365);
 pub(crate) struct Returning<'a> {
     pub(crate) route: &'a Route,
     pub(crate) permit: Permit,
-    /// The request's place in the upstream's capacity, and its connection.
-    pub(crate) held: (OwnedSemaphorePermit, Lease),
+    /// The request's place in the upstream's capacity.
+    pub(crate) slot: OwnedSemaphorePermit,
     /// Ends an event stream when the gateway stops.
     pub(crate) stopping: &'a CancellationToken,
     pub(crate) budget: &'a Budget,
@@ -53,7 +52,7 @@ impl Returning<'_> {
     pub(crate) async fn answer(
         self,
         (status, fields, session): AnswerHead,
-        body: Incoming,
+        body: AnswerBody,
         treatment: Treatment,
     ) -> Result<Reply, Rejection> {
         let (bytes, body) = match treatment {
@@ -74,14 +73,14 @@ impl Returning<'_> {
         Ok(reply)
     }
 
-    fn streamed(self, body: Incoming, editor: Option<Box<Editor>>, fields: &Fields) -> (Bytes, ReplyBody) {
+    fn streamed(self, body: AnswerBody, editor: Option<Box<Editor>>, fields: &Fields) -> (Bytes, ReplyBody) {
         let timeouts = self.route.upstream.timeouts();
         let brings_events = brings_events(fields);
         let total = (!brings_events).then(|| Instant::now() + timeouts.total);
         let pace = Pace { idle: timeouts.idle, total };
         let end = brings_events.then(|| self.stream_end(fields));
         let is_changed = editor.is_some() || end.as_ref().is_some_and(StreamEnd::says_farewell);
-        let relay = Relay::new(body, pace, end, editor, (self.permit.into_admission(), self.held));
+        let relay = Relay::new(body, pace, end, editor, (self.permit.into_admission(), self.slot));
         (if is_changed { Bytes::Changed } else { Bytes::Same }, ReplyBody::upstream(relay))
     }
 
@@ -93,7 +92,7 @@ impl Returning<'_> {
         StreamEnd::new(self.stopping.clone(), expires, revoked, farewell, self.route.series.event_stream())
     }
 
-    async fn whole(self, body: Incoming, eyes: Eyes, status: StatusCode) -> Result<(Bytes, ReplyBody), Rejection> {
+    async fn whole(self, body: AnswerBody, eyes: Eyes, status: StatusCode) -> Result<(Bytes, ReplyBody), Rejection> {
         match whole(body, &eyes, self.route.upstream.timeouts(), self.budget).await {
             Ok(read) => {
                 let bytes = if read.is_changed { Bytes::Changed } else { Bytes::Same };

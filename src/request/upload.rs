@@ -1,145 +1,167 @@
-//! The request body on its way upstream: the very pieces that came, and how far the upstream has taken them.
+//! A request on its way upstream: its head's lines, and behind them the very pieces of the body that came.
 
-use std::collections::VecDeque;
-use std::io::IoSlice;
+use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
-use std::time::Duration;
-use std::{convert::Infallible, vec};
+use std::task::{Context, Poll, ready};
 
-use bytes::{Buf, Bytes};
-use http_body::{Body, Frame, SizeHint};
-use tokio::time::Instant;
+use bytes::Bytes;
+use http::Method;
+use http::uri::PathAndQuery;
+use tokio::io::AsyncWrite;
+
+use crate::head::Lines;
 
 use super::budget::Held;
 use super::receive::Received;
 
-/// When the upstream's connection last took something of the body, for the forwarder.
-#[derive(Debug)]
-pub(crate) struct UploadState(Mutex<Instant>);
+/// A body of at most this is copied behind its head: the system is called once, with one buffer.
+const SMALL_BODY: usize = 16 * 1024;
+/// Pieces that are written at a time.
+const MAX_SLICES: usize = 64;
+/// For the first line of a head and its last ones.
+const ROOM_FOR_FRAME: usize = 192;
 
-impl UploadState {
-    /// Waits until the upstream has let this time pass: without taking more of the body, or after all of it. One timer, however
-    /// often it takes some.
-    pub(crate) async fn overdue(&self, patience: Duration) {
-        let mut due = self.taken() + patience;
-        loop {
-            tokio::time::sleep_until(due).await;
-            let later = self.taken() + patience;
-            if later <= due {
-                return;
-            }
-            due = later;
-        }
-    }
-
-    fn taken(&self) -> Instant {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn take(&self) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
-    }
-}
-
-/// See the module.
-#[derive(Debug)]
+/// A body that is all there.
+#[derive(Debug, Default)]
 pub(crate) struct Upload {
-    pieces: vec::IntoIter<Bytes>,
-    left: u64,
-    state: Arc<UploadState>,
+    pub(super) pieces: Vec<Bytes>,
+    pub(super) length: u64,
+    /// Its part of the budget, until it is sent.
     _held: Held,
 }
 
 impl Upload {
-    /// All of it is there.
-    pub(crate) fn new(body: Received) -> (Self, Arc<UploadState>) {
-        let (pieces, left, held) = body.into_pieces();
-        let state = Arc::new(UploadState(Mutex::new(Instant::now())));
-        (Self { pieces: pieces.into_iter(), left, state: Arc::clone(&state), _held: held }, state)
+    pub(crate) fn new(body: Received) -> Self {
+        let (mut pieces, length, held) = body.into_pieces();
+        // An empty one would look like the end to whoever writes.
+        pieces.retain(|piece| !piece.is_empty());
+        Self { pieces, length, _held: held }
+    }
+
+    #[cfg(test)]
+    pub(super) fn of(pieces: Vec<Bytes>) -> Self {
+        let length = pieces.iter().map(|piece| piece.len() as u64).sum();
+        Self { pieces, length, _held: Held::default() }
     }
 }
 
-impl Body for Upload {
-    type Data = Pieces;
-    type Error = Infallible;
-
-    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Pieces>, Infallible>>> {
-        let mut group = Pieces { queue: VecDeque::new(), left: 0, state: Arc::clone(&self.state) };
-        while group.left < GROUP_BYTES
-            && let Some(piece) = self.pieces.next()
-        {
-            // An empty one would look like the end to whoever writes.
-            if !piece.is_empty() {
-                group.left += piece.len();
-                group.queue.push_back(piece);
-            }
-        }
-        if group.left == 0 {
-            return Poll::Ready(None);
-        }
-        self.left -= group.left as u64;
-        self.state.take();
-        Poll::Ready(Some(Ok(Frame::data(group))))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.left == 0
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.left)
-    }
-}
-
-/// What the library is given at a time. It bounds what it writes at a time by what it reads at a time (`pool.rs`), but takes one frame
-/// whatever its size: pieces that go one by one would be written in sixteen parts for each MiB, and each wakes the upstream.
-const GROUP_BYTES: usize = 256 * 1024;
-
-/// Some of the very pieces that came, in order.
+/// A request's head on its way upstream.
 #[derive(Debug)]
-pub(crate) struct Pieces {
-    queue: VecDeque<Bytes>,
-    left: usize,
-    state: Arc<UploadState>,
+pub(crate) struct Outgoing {
+    pub(crate) method: Method,
+    pub(crate) target: PathAndQuery,
+    /// All fields but the body's length, `Host` among them.
+    pub(crate) lines: Lines,
 }
 
-impl Buf for Pieces {
-    fn remaining(&self) -> usize {
-        self.left
-    }
-
-    fn chunk(&self) -> &[u8] {
-        self.queue.front().map_or(&[], |piece| piece)
-    }
-
-    fn chunks_vectored<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
-        let pairs = slices.iter_mut().zip(&self.queue);
-        pairs.map(|(slice, piece)| *slice = IoSlice::new(piece)).count()
-    }
-
-    /// The upstream has taken so much.
-    fn advance(&mut self, mut count: usize) {
-        self.state.take();
-        self.left -= count;
-        while let Some(piece) = self.queue.front_mut() {
-            let here = piece.len().min(count);
-            piece.advance(here);
-            count -= here;
-            if !piece.is_empty() {
-                return;
-            }
-            self.queue.pop_front();
+impl Outgoing {
+    /// The lines of the head (RFC 9112 §3, §5), and room for a small body. The body's length is the gateway's own.
+    pub(super) fn head(&self, length: u64) -> Vec<u8> {
+        let small_body = usize::try_from(length).ok().filter(|length| *length <= SMALL_BODY);
+        let mut head = Vec::with_capacity(ROOM_FOR_FRAME + self.lines.len() + small_body.unwrap_or(0));
+        for part in [self.method.as_str(), " ", self.target.as_str(), " HTTP/1.1\r\n"] {
+            head.extend_from_slice(part.as_bytes());
         }
+        head.extend_from_slice(self.lines.as_bytes());
+        // RFC 9110 §8.6: of a method that has a body, also when there is none.
+        if length > 0 || self.method == Method::POST {
+            for part in ["content-length: ", itoa::Buffer::new().format(length), "\r\n"] {
+                head.extend_from_slice(part.as_bytes());
+            }
+        }
+        head.extend_from_slice(b"\r\n");
+        head
+    }
+}
+
+/// What the upstream has taken of a request, and what not.
+#[derive(Debug)]
+pub(super) struct Outbox {
+    /// The head, and a small body.
+    front: Vec<u8>,
+    upload: Upload,
+    /// Which part goes next: the front, then the pieces that are not in it; and how much of it is gone.
+    at: usize,
+    parts: usize,
+    offset: usize,
+    sent: u64,
+}
+
+impl Outbox {
+    pub(super) fn new(mut front: Vec<u8>, upload: Upload) -> Self {
+        let is_small = upload.length <= SMALL_BODY as u64;
+        if is_small {
+            upload.pieces.iter().for_each(|piece| front.extend_from_slice(piece));
+        }
+        let parts = if is_small { 1 } else { 1 + upload.pieces.len() };
+        Self { front, upload, at: 0, parts, offset: 0, sent: 0 }
+    }
+
+    /// Bytes that the connection has taken.
+    pub(super) fn sent(&self) -> u64 {
+        self.sent
+    }
+
+    /// Nobody can have seen any of it.
+    pub(super) fn is_untouched(&self) -> bool {
+        self.sent == 0
+    }
+
+    /// The body of a request that is untouched.
+    pub(super) fn into_upload(self) -> Upload {
+        self.upload
+    }
+
+    /// Writes as much as the connection takes; ready when that was all.
+    pub(super) fn poll_write(
+        &mut self,
+        stream: &mut (impl AsyncWrite + Unpin),
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
+        while self.at < self.parts {
+            let written = if self.at + 1 == self.parts {
+                ready!(Pin::new(&mut *stream).poll_write(cx, self.part(self.at)))?
+            } else {
+                let mut slices = [IoSlice::new(&[]); MAX_SLICES];
+                let count = self.parts.min(self.at + MAX_SLICES) - self.at;
+                slices.iter_mut().zip(self.at..self.parts).for_each(|(slice, at)| *slice = IoSlice::new(self.part(at)));
+                ready!(Pin::new(&mut *stream).poll_write_vectored(cx, slices.get(..count).unwrap_or_default()))?
+            };
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.advance(written);
+        }
+        // It is gone: so is its part of the budget.
+        self.upload = Upload::default();
+        Pin::new(stream).poll_flush(cx)
+    }
+
+    /// What is left of a part.
+    fn part(&self, at: usize) -> &[u8] {
+        let whole = match at.checked_sub(1) {
+            None => Some(&self.front[..]),
+            Some(piece) => self.upload.pieces.get(piece).map(Bytes::as_ref),
+        };
+        let gone = if at == self.at { self.offset } else { 0 };
+        whole.and_then(|whole| whole.get(gone..)).unwrap_or_default()
+    }
+
+    fn advance(&mut self, mut written: usize) {
+        self.sent += written as u64;
+        while self.at < self.parts && written >= self.part(self.at).len() {
+            written -= self.part(self.at).len();
+            (self.at, self.offset) = (self.at + 1, 0);
+        }
+        self.offset += written;
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use http_body_util::BodyExt as _;
+    use futures_util::FutureExt as _;
     use proptest::prelude::*;
-    use tokio::time::{sleep, timeout};
+    use tokio::io::AsyncReadExt as _;
 
     use super::*;
 
@@ -147,56 +169,53 @@ mod tests {
     fn upload(sizes: &[usize]) -> (Upload, Vec<u8>) {
         let bytes: Vec<u8> = (0..sizes.iter().sum()).map(|at| u8::try_from(at % 251).unwrap()).collect();
         let mut rest = Bytes::from(bytes.clone());
-        let pieces: Vec<Bytes> = sizes.iter().map(|size| rest.split_to(*size)).collect();
-        let state = Arc::new(UploadState(Mutex::new(Instant::now())));
-        (Upload { pieces: pieces.into_iter(), left: bytes.len() as u64, state, _held: Held::default() }, bytes)
+        (Upload::of(sizes.iter().map(|size| rest.split_to(*size)).collect()), bytes)
     }
 
     proptest! {
         #[test]
         fn the_upstream_gets_the_bytes_that_came_however_it_takes_them(
-            sizes in proptest::collection::vec(prop_oneof![Just(0_usize), 1_usize..70_000], 1..20),
-            steps in proptest::collection::vec(1_usize..100_000, 1..8),
+            sizes in proptest::collection::vec(1_usize..9_000, 0..150),
+            room in 1_usize..100_000,
         ) {
-            let (mut upload, wanted) = upload(&sizes);
-            let (mut taken, mut steps) = (Vec::new(), steps.into_iter().cycle());
-            while let Some(Some(frame)) = futures_util::FutureExt::now_or_never(upload.frame()) {
-                let mut group = frame.unwrap().into_data().unwrap();
-                prop_assert!(group.remaining() < GROUP_BYTES + 70_000);
-                while group.has_remaining() {
-                    let mut slices = [IoSlice::new(&[]); 3];
-                    let count = group.chunks_vectored(&mut slices);
-                    let seen: Vec<u8> = slices[..count].iter().flat_map(|slice| slice.to_vec()).collect();
-                    let step = steps.next().unwrap().min(seen.len());
-                    taken.extend_from_slice(&seen[..step]);
-                    group.advance(step);
+            let (upload, body) = upload(&sizes);
+            let (mut near, mut far) = tokio::io::duplex(room);
+            let mut outbox = Outbox::new(b"head".to_vec(), upload);
+            let mut taken = Vec::new();
+            loop {
+                let written = std::future::poll_fn(|cx| outbox.poll_write(&mut near, cx)).now_or_never();
+                let mut bytes = vec![0; room];
+                let count = far.read(&mut bytes).now_or_never().unwrap().unwrap();
+                taken.extend_from_slice(&bytes[..count]);
+                if written.is_some() {
+                    break;
                 }
             }
-            prop_assert!(upload.is_end_stream() && taken == wanted);
+            prop_assert_eq!(outbox.sent(), taken.len() as u64);
+            prop_assert!(outbox.into_upload().pieces.is_empty(), "what is sent is not held");
+            prop_assert_eq!(taken, [b"head", &body[..]].concat());
         }
     }
 
-    /// After how many seconds an upstream is overdue that takes something so many times, each six seconds after the one before.
-    async fn overdue(times: u64) -> u64 {
-        let since = Instant::now();
-        let state = UploadState(Mutex::new(since));
-        let takes = async {
-            for _ in 0..times {
-                sleep(Duration::from_secs(6)).await;
-                state.take();
-            }
+    #[test]
+    fn a_head_is_lines_with_the_bodys_own_length() {
+        let mut lines = Lines::default();
+        lines.push_judged(b"host", b"h");
+        lines.push_judged(b"x-a", b"\xe9");
+        let outgoing =
+            |method| Outgoing { method, target: PathAndQuery::from_static("/mcp?q=1"), lines: lines.clone() };
+        let head = |method, length| outgoing(method).head(length);
+        let of = |method: &str, length: &str| {
+            [
+                format!("{method} /mcp?q=1 HTTP/1.1\r\nhost: h\r\nx-a: ").as_bytes(),
+                b"\xe9\r\n",
+                length.as_bytes(),
+                b"\r\n",
+            ]
+            .concat()
         };
-        let waits = async {
-            timeout(Duration::from_mins(5), state.overdue(Duration::from_secs(10))).await.unwrap();
-            since.elapsed().as_secs()
-        };
-        tokio::join!(waits, takes).0
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn an_upstream_is_overdue_when_it_has_taken_nothing_for_too_long() {
-        assert_eq!(overdue(0).await, 10);
-        assert_eq!(overdue(1).await, 16);
-        assert_eq!(overdue(3).await, 28);
+        assert_eq!(head(Method::POST, 12), of("POST", "content-length: 12\r\n"));
+        assert_eq!(head(Method::POST, 0), of("POST", "content-length: 0\r\n"));
+        assert_eq!(head(Method::GET, 0), of("GET", ""));
     }
 }

@@ -3,19 +3,19 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use http::header::{self, HeaderValue};
+use http::header::HeaderValue;
 use http::uri::PathAndQuery;
-use http::{Method, Request, Response, Uri};
-use hyper::body::Incoming;
+use http::{Method, Uri};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::config::{Timeouts, Upstream};
 use crate::trust::{self, TrustError};
 
 use super::connect::{ConnectError, Connector};
-use super::pool::{Lease, Pool, SendError};
+use super::pool::{Answer, Pool, SendError};
+use super::receive::Received;
 use super::reject::UpstreamFailure;
-use super::upload::{Upload, UploadState};
+use super::upload::{Outgoing, Upload};
 
 /// Requests under way at one upstream, event streams among them; each holds at most one connection. Linux has some 28,000 ports for
 /// connections to one place.
@@ -66,7 +66,7 @@ impl UpstreamClient {
         let authority = upstream.url.authority().map_or("", http::uri::Authority::as_str);
         Ok(Self {
             origin,
-            pool: Pool::new(connector, upstream.url.clone()),
+            pool: Pool::new(connector, upstream.url.clone(), upstream.timeouts.response),
             url: upstream.url.clone(),
             messages: upstream.messages.clone(),
             host: HeaderValue::from_str(authority).unwrap_or(HeaderValue::from_static("")),
@@ -108,24 +108,9 @@ impl UpstreamClient {
     }
 
     /// Sends, and waits for the head.
-    pub(crate) async fn send(
-        &self,
-        target: PathAndQuery,
-        request: Request<Upload>,
-        upload: &UploadState,
-    ) -> Result<(Response<Incoming>, Lease), Failed> {
-        let answer = tokio::select! {
-            biased; // an answer that is there is no late one
-            answer = self.pool.send(target, request) => answer,
-            () = upload.overdue(self.timeouts.response) => return Err((UpstreamFailure::ResponseTimeout, None)),
-        };
-        let (response, lease) = answer.map_err(|error| (classify(&error), Some(error)))?;
-        if is_ambiguous(&response) {
-            // Threat F16: whoever writes such answers may have written more than one reading of this one.
-            lease.spoil();
-            return Err((UpstreamFailure::Protocol, None));
-        }
-        Ok((response, lease))
+    pub(crate) async fn send(&self, head: &Outgoing, body: Received) -> Result<Answer, (UpstreamFailure, SendError)> {
+        let answer = self.pool.send(head, Upload::new(body)).await;
+        answer.map_err(|error| (classify(&error), error))
     }
 
     /// Closes connections that nobody has used for a while.
@@ -134,25 +119,12 @@ impl UpstreamClient {
     }
 }
 
-/// What failed, and what the client library says of it.
-type Failed = (UpstreamFailure, Option<SendError>);
-
-/// RFC 9112 §6.3: an answer whose length could be read in two ways.
-fn is_ambiguous<B>(response: &Response<B>) -> bool {
-    let mut codings = response.headers().get_all(header::TRANSFER_ENCODING).iter();
-    let has_length = response.headers().contains_key(header::CONTENT_LENGTH);
-    match (codings.next(), codings.next()) {
-        (None, _) => false,
-        (Some(coding), None) => has_length || !coding.as_bytes().eq_ignore_ascii_case(b"chunked"),
-        (Some(_), Some(_)) => true,
-    }
-}
-
 fn classify(error: &SendError) -> UpstreamFailure {
     match error {
         SendError::Connect(ConnectError::TimedOut(_)) => UpstreamFailure::ConnectTimeout,
         SendError::Connect(ConnectError::Failed(_)) => UpstreamFailure::Unreachable,
         SendError::Exchange(_) => UpstreamFailure::Protocol,
+        SendError::Late => UpstreamFailure::ResponseTimeout,
     }
 }
 
@@ -180,18 +152,5 @@ mod tests {
             assert!(!Arc::ptr_eq(&before, &after), "{url} {seconds}");
             assert_eq!((after.url().to_string(), after.timeouts().idle.as_secs()), (url.to_owned(), seconds));
         }
-    }
-
-    #[test]
-    fn an_answer_whose_length_has_two_readings_is_ambiguous() {
-        let is_ambiguous = |fields: &[(&str, &str)]| {
-            let response =
-                fields.iter().fold(Response::builder(), |response, (name, value)| response.header(*name, *value));
-            super::is_ambiguous(&response.body(()).unwrap())
-        };
-        let (length, chunked) = (("content-length", "1"), ("transfer-encoding", "Chunked"));
-        assert!(!is_ambiguous(&[]) && !is_ambiguous(&[length]) && !is_ambiguous(&[chunked]));
-        assert!(is_ambiguous(&[length, chunked]) && is_ambiguous(&[chunked, chunked]));
-        assert!(is_ambiguous(&[("transfer-encoding", "gzip, chunked")]) && is_ambiguous(&[("transfer-encoding", "")]));
     }
 }

@@ -17,7 +17,7 @@ const ROWS: &[&[&str]] = &[
     &["metrics"],
     &["record"],
     &["trace"],
-    &["mcp", "token", "keys", "oauth", "headers"],
+    &["mcp", "token", "keys", "oauth", "headers", "chunked"],
     &["head"],
     &["trust"],
     &["config"],

@@ -22,7 +22,7 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::time::{Instant, timeout};
 
 use crate::config::Limits;
-use crate::head::{Fields, Head};
+use crate::head::Head;
 use crate::request::incoming::Incoming;
 use crate::request::provenance::Peer;
 use crate::request::reply::Reply;
@@ -121,7 +121,8 @@ impl Connections {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send,
     {
-        let is_last = asks_for_the_end(&head.fields);
+        // RFC 9112 §9.6: the client names `close`. HTTP/1.0 ends anyway.
+        let is_last = head.fields.names_in(&CONNECTION, b"close");
         let mut asked = Asked::new(&head.method, head.version, is_last);
         let Some(reply) = self.answer(wire, head, peer).await else { return After::Breaks };
         let own = wire.get_mut().unwrap_or_else(PoisonError::into_inner);
@@ -175,10 +176,4 @@ where
     if wire.stream.shutdown().await.is_ok() && is_answered {
         wire.drain_all(MAX_DRAINED_BYTES).await;
     }
-}
-
-/// RFC 9112 §9.6: the client names `close` in `Connection`. HTTP/1.0 ends anyway.
-fn asks_for_the_end(fields: &Fields) -> bool {
-    let mut options = fields.all(&CONNECTION).flat_map(|value| value.split(|&b| b == b','));
-    options.any(|option| option.trim_ascii().eq_ignore_ascii_case(b"close"))
 }

@@ -13,12 +13,12 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 use tokio_util::io::poll_read_buf;
 
+use crate::chunked::Chunked;
 use crate::deadline::Deadline;
 use crate::head::judge::{Framing, MAX_REQUEST_LINE_BYTES, judge};
 use crate::head::{Fault, Head};
 use crate::request::incoming::{Broken, Source};
 
-use super::super::chunked::Chunked;
 use super::HeadBounds;
 
 /// One read from the socket: a whole TLS record.
@@ -193,10 +193,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
                 *left -= here as u64;
                 Ok(Some(self.input.split_to(here).freeze()))
             }
-            Rest::Chunks(chunks) => chunks.take(&mut self.input).map_err(|_| {
-                self.body = Rest::Broken;
-                Broken
-            }),
+            Rest::Chunks(chunks) => {
+                let mut bytes = self.input.split().freeze();
+                let taken = chunks.take(&mut bytes);
+                self.input = BytesMut::from(bytes);
+                taken.map_err(|_| {
+                    self.body = Rest::Broken;
+                    Broken
+                })
+            }
         }
     }
 

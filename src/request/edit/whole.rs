@@ -3,13 +3,13 @@
 use bytes::{Bytes, BytesMut};
 use http_body::{Body as _, Frame};
 use http_body_util::BodyExt as _;
-use hyper::body::Incoming;
 use tokio::time::Instant;
 
 use crate::config::Timeouts;
 use crate::mcp::list::shorten;
 
 use super::super::budget::{Budget, Held};
+use super::super::exchange::AnswerBody;
 use super::super::reject::{Rejection, UpstreamFailure};
 use super::Eyes;
 
@@ -27,7 +27,7 @@ pub(crate) struct Whole {
 
 /// Reads the body to its end, as patiently as a body that passes, and leaves out what is hidden from the caller.
 pub(crate) async fn whole(
-    body: Incoming,
+    body: AnswerBody,
     eyes: &Eyes,
     timeouts: &Timeouts,
     budget: &Budget,
@@ -40,7 +40,7 @@ pub(crate) async fn whole(
     }
 }
 
-async fn collect(mut body: Incoming, timeouts: &Timeouts, budget: &Budget) -> Result<(Bytes, Held), Rejection> {
+async fn collect(mut body: AnswerBody, timeouts: &Timeouts, budget: &Budget) -> Result<(Bytes, Held), Rejection> {
     let failed = |failure| move |_| Rejection::Upstream(failure);
     let too_long = |length: usize| (length > MAX_LIST_BYTES).then_some(Rejection::Upstream(UpstreamFailure::List));
     if let Some(rejection) = usize::try_from(body.size_hint().lower()).map_or(too_long(usize::MAX), too_long) {
