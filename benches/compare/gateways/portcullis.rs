@@ -43,6 +43,9 @@ per = ["client", "subject"]
 requests = 1000000
 window = "1s"
 burst = 1000000
+[[routes.limits]]
+per = ["client", "subject"]
+streams = 20000
 [routes.policy]
 default = "deny"
 {rules}[[routes.policy.rules]]
