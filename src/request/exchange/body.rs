@@ -61,6 +61,8 @@ pub(crate) struct Http1Body {
     pub(super) wire: Option<Box<Wire>>,
     framing: Framing,
     persists: bool,
+    /// Told in a turn of its own: whoever writes to the client has sent by then what came before it.
+    fault: Option<Fault>,
     /// What is left of a request that is answered before it is sent.
     unsent: Option<Box<Outbox>>,
     home: Arc<dyn Home>,
@@ -79,18 +81,34 @@ impl Http1Body {
         // RFC 9112 §9.5, RFC 9110 §10.1: an early refusal ends the sending; an upstream that works while it reads wants the rest.
         let persists = head.persists && (unsent.is_none() || head.status.is_success());
         let unsent = unsent.filter(|_| head.status.is_success()).map(Box::new);
-        let mut body = Self { wire: Some(wire), framing, persists, unsent, home };
+        let mut body = Self { wire: Some(wire), framing, persists, fault: None, unsent, home };
         body.leave_if_ended();
         body
     }
 
     fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Fault>>> {
-        let data = ready!(self.poll_next(cx));
-        match data {
-            Ok(Some(_)) => self.leave_if_ended(),
-            Ok(None) | Err(_) => self.wire = None,
+        if let Some(fault) = self.fault.take() {
+            return Poll::Ready(Some(Err(fault)));
         }
-        Poll::Ready(data.transpose())
+        match ready!(self.poll_next(cx)) {
+            Ok(Some(data)) => {
+                self.leave_if_ended();
+                Poll::Ready(Some(Ok(data)))
+            }
+            Ok(None) => {
+                self.wire = None;
+                Poll::Ready(None)
+            }
+            Err(fault) => {
+                (self.wire, self.fault) = (None, Some(fault));
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+        }
+    }
+
+    fn is_ended(&self) -> bool {
+        self.wire.is_none() && self.fault.is_none()
     }
 
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, Fault>> {
@@ -159,14 +177,14 @@ impl Body for AnswerBody {
 
     fn is_end_stream(&self) -> bool {
         match self {
-            Self::Http1(body) => body.wire.is_none(),
+            Self::Http1(body) => body.is_ended(),
             Self::Http2(body) => body.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
-            Self::Http1(Http1Body { wire: None, .. }) => SizeHint::with_exact(0),
+            Self::Http1(body) if body.is_ended() => SizeHint::with_exact(0),
             Self::Http1(Http1Body { framing: Framing::Length(left), .. }) => SizeHint::with_exact(*left),
             Self::Http1(_) => SizeHint::default(),
             Self::Http2(body) => body.size_hint(),
