@@ -57,12 +57,12 @@ pub(crate) struct Pool {
 
 #[derive(Debug)]
 struct Idle {
-    wire: Box<Wire>,
+    wire: Wire,
     since: Instant,
 }
 
 enum Link {
-    Http1(Box<Wire>),
+    Http1(Wire),
     Http2(http2::Sender),
 }
 
@@ -108,7 +108,7 @@ impl Pool {
 
     async fn over_http1(
         self: &Arc<Self>,
-        wire: Box<Wire>,
+        wire: Wire,
         target: &PathAndQuery,
         request: Request<Upload>,
     ) -> Result<Response<AnswerBody>, (Option<Request<Upload>>, Unanswered)> {
@@ -127,7 +127,7 @@ impl Pool {
         }
     }
 
-    fn response(self: &Arc<Self>, wire: Box<Wire>, mut head: Head, unsent: Option<Outbox>) -> Response<AnswerBody> {
+    fn response(self: &Arc<Self>, wire: Wire, mut head: Head, unsent: Option<Outbox>) -> Response<AnswerBody> {
         let home = Arc::clone(self);
         let mut response = Response::new(AnswerBody::Http1(Http1Body::new(wire, &mut head, unsent, home)));
         *response.status_mut() = head.status;
@@ -167,7 +167,7 @@ impl Pool {
 }
 
 impl Home for Pool {
-    fn give_back(&self, wire: Box<Wire>) {
+    fn give_back(&self, wire: Wire) {
         let mut idle = lock(&self.idle);
         if idle.len() < MAX_IDLE {
             idle.push(Idle { wire, since: Instant::now() });

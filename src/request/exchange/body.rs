@@ -51,14 +51,14 @@ impl Framing {
 
 /// Where connections go that are free again.
 pub(crate) trait Home: std::fmt::Debug + Send + Sync {
-    fn give_back(&self, wire: Box<Wire>);
+    fn give_back(&self, wire: Wire);
 }
 
 /// The body of an answer over HTTP/1.1.
 #[derive(Debug)]
 pub(crate) struct Http1Body {
     /// None once the body has ended.
-    pub(super) wire: Option<Box<Wire>>,
+    pub(super) wire: Option<Wire>,
     framing: Framing,
     persists: bool,
     /// Told in a turn of its own: whoever writes to the client has sent by then what came before it.
@@ -70,12 +70,7 @@ pub(crate) struct Http1Body {
 
 impl Http1Body {
     /// The body behind this head.
-    pub(in super::super) fn new(
-        mut wire: Box<Wire>,
-        head: &mut Head,
-        unsent: Option<Outbox>,
-        home: Arc<dyn Home>,
-    ) -> Self {
+    pub(in super::super) fn new(mut wire: Wire, head: &mut Head, unsent: Option<Outbox>, home: Arc<dyn Home>) -> Self {
         let framing = std::mem::replace(&mut head.framing, Framing::UntilEnd);
         wire.comes_fast = matches!(framing, Framing::Length(left) if left > SMALL_READ as u64);
         // RFC 9112 §9.5, RFC 9110 §10.1: an early refusal ends the sending; an upstream that works while it reads wants the rest.
