@@ -66,12 +66,12 @@ pub(crate) struct Pool {
 
 #[derive(Debug)]
 struct Idle {
-    wire: Box<Wire>,
+    wire: Wire,
     since: Instant,
 }
 
 enum Link {
-    Http1(Box<Wire>),
+    Http1(Wire),
     Http2(http2::Sender),
 }
 
@@ -113,7 +113,7 @@ impl Pool {
 
     async fn over_http1(
         self: &Arc<Self>,
-        wire: Box<Wire>,
+        wire: Wire,
         head: &Outgoing,
         upload: Upload,
     ) -> Result<Answer, (Option<Upload>, Unanswered)> {
@@ -128,7 +128,7 @@ impl Pool {
         }
     }
 
-    fn answer(self: &Arc<Self>, wire: Box<Wire>, mut head: Head, unsent: Option<Outbox>) -> Answer {
+    fn answer(self: &Arc<Self>, wire: Wire, mut head: Head, unsent: Option<Outbox>) -> Answer {
         let home = Arc::clone(self);
         let body = AnswerBody::Http1(Http1Body::new(wire, &mut head, unsent, home));
         Answer { status: head.status, fields: head.fields, body }
@@ -166,7 +166,7 @@ impl Pool {
 }
 
 impl Home for Pool {
-    fn give_back(&self, wire: Box<Wire>) {
+    fn give_back(&self, wire: Wire) {
         let mut idle = lock(&self.idle);
         if idle.len() < MAX_IDLE {
             idle.push(Idle { wire, since: Instant::now() });

@@ -51,16 +51,18 @@ impl Framing {
 
 /// Where connections go that are free again.
 pub(crate) trait Home: std::fmt::Debug + Send + Sync {
-    fn give_back(&self, wire: Box<Wire>);
+    fn give_back(&self, wire: Wire);
 }
 
 /// The body of an answer over HTTP/1.1.
 #[derive(Debug)]
 pub(crate) struct Http1Body {
     /// None once the body has ended.
-    pub(super) wire: Option<Box<Wire>>,
+    pub(super) wire: Option<Wire>,
     framing: Framing,
     persists: bool,
+    /// Told in a turn of its own: whoever writes to the client has sent by then what came before it.
+    fault: Option<Fault>,
     /// What is left of a request that is answered before it is sent.
     unsent: Option<Box<Outbox>>,
     home: Arc<dyn Home>,
@@ -68,29 +70,40 @@ pub(crate) struct Http1Body {
 
 impl Http1Body {
     /// The body behind this head.
-    pub(in super::super) fn new(
-        mut wire: Box<Wire>,
-        head: &mut Head,
-        unsent: Option<Outbox>,
-        home: Arc<dyn Home>,
-    ) -> Self {
+    pub(in super::super) fn new(mut wire: Wire, head: &mut Head, unsent: Option<Outbox>, home: Arc<dyn Home>) -> Self {
         let framing = std::mem::replace(&mut head.framing, Framing::UntilEnd);
         wire.comes_fast = matches!(framing, Framing::Length(left) if left > SMALL_READ as u64);
         // RFC 9112 §9.5, RFC 9110 §10.1: an early refusal ends the sending; an upstream that works while it reads wants the rest.
         let persists = head.persists && (unsent.is_none() || head.status.is_success());
         let unsent = unsent.filter(|_| head.status.is_success()).map(Box::new);
-        let mut body = Self { wire: Some(wire), framing, persists, unsent, home };
+        let mut body = Self { wire: Some(wire), framing, persists, fault: None, unsent, home };
         body.leave_if_ended();
         body
     }
 
     fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Fault>>> {
-        let data = ready!(self.poll_next(cx));
-        match data {
-            Ok(Some(_)) => self.leave_if_ended(),
-            Ok(None) | Err(_) => self.wire = None,
+        if let Some(fault) = self.fault.take() {
+            return Poll::Ready(Some(Err(fault)));
         }
-        Poll::Ready(data.transpose())
+        match ready!(self.poll_next(cx)) {
+            Ok(Some(data)) => {
+                self.leave_if_ended();
+                Poll::Ready(Some(Ok(data)))
+            }
+            Ok(None) => {
+                self.wire = None;
+                Poll::Ready(None)
+            }
+            Err(fault) => {
+                (self.wire, self.fault) = (None, Some(fault));
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+        }
+    }
+
+    fn is_ended(&self) -> bool {
+        self.wire.is_none() && self.fault.is_none()
     }
 
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, Fault>> {
@@ -159,14 +172,14 @@ impl Body for AnswerBody {
 
     fn is_end_stream(&self) -> bool {
         match self {
-            Self::Http1(body) => body.wire.is_none(),
+            Self::Http1(body) => body.is_ended(),
             Self::Http2(body) => body.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
-            Self::Http1(Http1Body { wire: None, .. }) => SizeHint::with_exact(0),
+            Self::Http1(body) if body.is_ended() => SizeHint::with_exact(0),
             Self::Http1(Http1Body { framing: Framing::Length(left), .. }) => SizeHint::with_exact(*left),
             Self::Http1(_) => SizeHint::default(),
             Self::Http2(body) => body.size_hint(),

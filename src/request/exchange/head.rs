@@ -75,7 +75,8 @@ fn status_line(line: &[u8]) -> Result<(Version, StatusCode), Fault> {
 
 /// Visible, blank or beyond ASCII (RFC 9110 §5.5). Without leaving early: so many bytes are judged at a time.
 fn is_text(bytes: &[u8]) -> bool {
-    bytes.iter().fold(true, |clean, &b| clean & (b == b'\t' || (b >= b' ' && b != 0x7f)))
+    let is_clean = |b: u8| b == b'\t' || (b >= b' ' && b != 0x7f);
+    bytes.iter().fold(true, |clean, &b| clean & is_clean(b))
 }
 
 /// RFC 9112 §6.3. Whoever writes two lengths, or one twice, may have written more than one reading of an answer.

@@ -177,7 +177,7 @@ mod tests {
     async fn overdue(times: u64) -> u64 {
         let since = Instant::now();
         let taken = Taken(Mutex::new(since));
-        let takes = async {
+        let noting = async {
             for _ in 0..times {
                 sleep(Duration::from_secs(6)).await;
                 taken.note();
@@ -187,7 +187,7 @@ mod tests {
             timeout(Duration::from_mins(5), taken.overdue(Duration::from_secs(10))).await.unwrap();
             since.elapsed().as_secs()
         };
-        tokio::join!(waits, takes).0
+        tokio::join!(waits, noting).0
     }
 
     #[tokio::test(start_paused = true)]

@@ -64,7 +64,7 @@ pub(crate) enum Fault {
 /// A request under way.
 #[derive(Debug)]
 pub(super) struct Exchange {
-    wire: Box<Wire>,
+    wire: Wire,
     outbox: Outbox,
     patience: Duration,
     sending: Sending,
@@ -91,7 +91,7 @@ pub(super) enum Unanswered {
 }
 
 impl Exchange {
-    pub(super) fn new(mut wire: Box<Wire>, outbox: Outbox, patience: Duration) -> Self {
+    pub(super) fn new(mut wire: Wire, outbox: Outbox, patience: Duration) -> Self {
         wire.comes_fast = false;
         Self { wire, outbox, patience, sending: Sending::Begins, interim: 0, line: 0 }
     }
@@ -163,7 +163,7 @@ impl Exchange {
     }
 
     /// The connection, and what of the request is not sent.
-    pub(super) fn into_parts(self) -> (Box<Wire>, Option<Outbox>) {
+    pub(super) fn into_parts(self) -> (Wire, Option<Outbox>) {
         (self.wire, (!matches!(self.sending, Sending::Done)).then_some(self.outbox))
     }
 }

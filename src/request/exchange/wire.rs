@@ -35,8 +35,8 @@ pub(crate) struct Wire {
 }
 
 impl Wire {
-    pub(crate) fn new(stream: Stream) -> Box<Self> {
-        Box::new(Self { stream, inbox: Bytes::new(), comes_fast: false, deadline: Deadline::default() })
+    pub(crate) fn new(stream: Stream) -> Self {
+        Self { stream, inbox: Bytes::new(), comes_fast: false, deadline: Deadline::default() }
     }
 
     /// Nothing has come that nobody asked for, the end neither. Waits for nothing.
@@ -73,6 +73,13 @@ impl Wire {
         self.comes_fast = read > SMALL_READ;
         // Little must not keep much room.
         Poll::Ready(Ok(if self.comes_fast { room.freeze() } else { Bytes::copy_from_slice(&room) }))
+    }
+}
+
+impl Drop for Wire {
+    /// RFC 8446 §6.1: whoever speaks TLS is told. What does not go at once does not go.
+    fn drop(&mut self) {
+        _ = Pin::new(&mut self.stream).poll_shutdown(&mut Context::from_waker(Waker::noop()));
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use futures_util::FutureExt as _;
 use http_body::Body as _;
 use proptest::prelude::*;
-use tokio::io::AsyncReadExt as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::*;
 
@@ -207,6 +207,40 @@ async fn f16_bodies_that_break_off_never_look_whole() {
 }
 
 #[tokio::test]
+async fn what_came_before_a_fault_has_a_turn_to_be_sent() {
+    let bytes = b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nhi";
+    let wire = Wire::new(Box::new(Script::new([&bytes[..]], true)));
+    let (_, mut body) = ask(wire, Vec::new(), &Arc::default()).await.unwrap();
+    assert!(body.frame().await.unwrap().is_ok());
+    while body.frame().now_or_never().is_none() {
+        assert!(!body.is_end_stream() && body.size_hint().exact() != Some(0));
+    }
+    assert!(body.is_end_stream());
+}
+
+#[test]
+fn a_silent_stream_holds_under_a_kibibyte() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let (kept, mut streams) = (Arc::default(), Vec::with_capacity(100));
+    let held = allocation_counter::measure(|| {
+        for _ in 0..100 {
+            let (near, mut far) = tokio::io::duplex(64);
+            let answering = async {
+                far.read_exact(&mut [0; 18]).await.unwrap();
+                far.write_all(b"HTTP/1.1 200 OK\r\n\r\ndata: {}\n\n").await.unwrap();
+            };
+            let asking = ask(Wire::new(Box::new(near)), Vec::new(), &kept);
+            let (answered, ()) = runtime.block_on(async { tokio::join!(asking, answering) });
+            let (_, mut body) = answered.unwrap();
+            assert!(body.frame().now_or_never().unwrap().is_some() && body.frame().now_or_never().is_none());
+            streams.push((body, far));
+        }
+    });
+    let each = held.bytes_current / 100;
+    assert!((200..1024).contains(&each), "{each}");
+}
+
+#[tokio::test]
 async fn length_and_end_of_a_body_are_known_as_early_as_can_be() {
     for (fields, body) in [("content-length: 4", "wiki"), ("transfer-encoding: chunked", "4\r\nwiki\r\n0\r\n\r\n")] {
         let bytes = format!("HTTP/1.1 200 OK\r\n{fields}\r\n\r\n{body}");
@@ -272,7 +306,7 @@ async fn m25_dropping_a_body_closes_its_connection_unless_all_of_it_is_here() {
         let kept = Arc::new(Kept::default());
         let (near, mut far) = tokio::io::duplex(1024);
         let answer = format!("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n{body}");
-        tokio::io::AsyncWriteExt::write_all(&mut far, answer.as_bytes()).await.unwrap();
+        far.write_all(answer.as_bytes()).await.unwrap();
         drop(ask(Wire::new(Box::new(near)), Vec::new(), &kept).await.unwrap());
         let mut request = Vec::new();
         let is_closed = far.read_to_end(&mut request).now_or_never().is_some();

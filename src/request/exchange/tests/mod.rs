@@ -22,10 +22,10 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Where free connections go.
 #[derive(Debug, Default)]
-struct Kept(Mutex<Vec<Box<Wire>>>);
+struct Kept(Mutex<Vec<Wire>>);
 
 impl Home for Kept {
-    fn give_back(&self, wire: Box<Wire>) {
+    fn give_back(&self, wire: Wire) {
         self.0.lock().unwrap().push(wire);
     }
 }
@@ -86,7 +86,7 @@ impl AsyncWrite for Script {
 }
 
 /// Asks with this body and waits for the head.
-async fn ask(wire: Box<Wire>, pieces: Vec<Bytes>, kept: &Arc<Kept>) -> Result<(Head, AnswerBody), Unanswered> {
+async fn ask(wire: Wire, pieces: Vec<Bytes>, kept: &Arc<Kept>) -> Result<(Head, AnswerBody), Unanswered> {
     let mut exchange =
         Exchange::new(wire, Outbox::new(b"GET / HTTP/1.1\r\n\r\n".to_vec(), Upload::of(pieces)), PATIENCE);
     let mut head = poll_fn(|cx| exchange.poll(cx)).await?;
