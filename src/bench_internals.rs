@@ -2,13 +2,7 @@
 
 use aws_lc_rs::error::Unspecified;
 
-use crate::connection::head::judge;
 use crate::request::verified::{Scene, VerifiedTokens};
-
-/// The head of an HTTP/1 request is beyond doubt.
-pub fn judge_head(head: &[u8]) -> bool {
-    judge(head).is_ok()
-}
 
 /// The tokens that were verified before; none was.
 #[derive(Debug)]

@@ -5,6 +5,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::{HeaderMap, HeaderValue};
 use libfuzzer_sys::fuzz_target;
+use portcullis::head::Fields;
 use portcullis::mcp::message::{Content, Era, Message, naming_of};
 use portcullis::mcp::mirror::{check, era_of_head};
 use portcullis::mcp::reader::{Body, Reader};
@@ -14,11 +15,12 @@ const FIELDS: [&str; 3] = ["mcp-protocol-version", "mcp-method", "mcp-name"];
 // Lines: a field each, `v`, `m` or `n` and its value; after an empty line the body. So the corpus can be read.
 fuzz_target!(|data: &[u8]| {
     let Some((headers, body)) = parse(data) else { return };
-    let head = era_of_head(&headers);
+    let fields = Fields::from(&headers);
+    let head = era_of_head(&fields);
     let mut reader = Reader::new(false);
     let read = reader.feed(body).and_then(|()| reader.finish());
     let Ok(Body::One(message)) = read else { return };
-    match check(&headers, &message) {
+    match check(&fields, &message) {
         Ok(Era::Modern) => assert_modern(&headers, &message),
         Ok(Era::Legacy) => {
             assert_eq!(head, Ok(Era::Legacy));

@@ -10,9 +10,11 @@ use std::path::Path;
 
 use gungraun::prelude::*;
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
-use portcullis::bench_internals::{Remembered, judge_head};
+use portcullis::bench_internals::Remembered;
 use portcullis::config::Config;
-use portcullis::headers::{for_client, for_upstream};
+use portcullis::head::judge::judge;
+use portcullis::head::{Fields, Head, Lines};
+use portcullis::headers::{Bytes, Passing, Stated, for_client, for_upstream};
 use portcullis::keys::jwks::KeySet;
 use portcullis::mcp::reader::{Body, Reader};
 use portcullis::mcp::{Content, Message, Operation, mirror};
@@ -55,14 +57,17 @@ fn fields() -> Vec<(&'static str, String)> {
     ]
 }
 
-fn headers() -> HeaderMap {
-    fields()
-        .into_iter()
-        .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::try_from(value).unwrap()))
-        .collect()
+fn headers() -> Fields {
+    judge(head().as_slice().into()).unwrap().0.fields
 }
 
-fn answer() -> HeaderMap {
+/// What a route states by itself.
+fn headers_and_stated() -> (Fields, Stated) {
+    let stated = ["x-auth-subject", "x-auth-client", "x-auth-scopes", "traceparent", "tracestate"];
+    (headers(), Stated::new(stated.map(HeaderName::from_static).iter()))
+}
+
+fn answer() -> Fields {
     let fields = [
         ("content-type", "application/json"),
         ("content-length", "512"),
@@ -71,7 +76,8 @@ fn answer() -> HeaderMap {
         ("cache-control", "no-store"),
         ("server", "notes"),
     ];
-    fields.into_iter().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value))).collect()
+    let field = |(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value));
+    Fields::from(&fields.into_iter().map(field).collect::<HeaderMap>())
 }
 
 /// About 300 bytes: a modern call of a tool.
@@ -147,7 +153,7 @@ fn message() -> Message {
     message
 }
 
-fn head_and_message() -> (HeaderMap, Message) {
+fn head_and_message() -> (Fields, Message) {
     (headers(), message())
 }
 
@@ -165,12 +171,12 @@ fn sessions() -> (SessionKeys, Owner, String) {
 }
 
 #[library_benchmark(setup = head)]
-fn judges_a_head(head: Vec<u8>) -> bool {
-    black_box(judge_head(black_box(&head)))
+fn judges_a_head(head: Vec<u8>) -> Head {
+    black_box(judge(black_box(head.as_slice()).into())).unwrap().0
 }
 
 #[library_benchmark(setup = headers)]
-fn finds_the_token(headers: HeaderMap) -> HeaderMap {
+fn finds_the_token(headers: Fields) -> Fields {
     let uri = Uri::from_static("/mcp");
     assert!(black_box(bearer(black_box(&headers), &uri)).is_ok());
     headers
@@ -213,7 +219,7 @@ fn reads_64_kib_of_values(body: Vec<u8>) -> Body {
 }
 
 #[library_benchmark(setup = head_and_message)]
-fn holds_head_against_body((headers, message): (HeaderMap, Message)) -> (HeaderMap, Message) {
+fn holds_head_against_body((headers, message): (Fields, Message)) -> (Fields, Message) {
     assert!(black_box(mirror::check(black_box(&headers), black_box(&message))).is_ok());
     (headers, message)
 }
@@ -225,14 +231,18 @@ fn decides_over_20_rules((policy, caller, operation): (Policy, Caller, Operation
     (policy, caller, operation)
 }
 
-#[library_benchmark(setup = headers)]
-fn cleans_a_request(headers: HeaderMap) -> (HeaderMap, HeaderMap) {
-    (black_box(for_upstream(black_box(&headers))), headers)
+#[library_benchmark(setup = headers_and_stated)]
+fn cleans_a_request((headers, stated): (Fields, Stated)) -> (Lines, Fields, Stated) {
+    let mut lines = Lines::with_room(1024);
+    for_upstream(black_box(&headers), &stated, Passing { mirrors: true, codings: true }, &mut lines);
+    (black_box(lines), headers, stated)
 }
 
 #[library_benchmark(setup = answer)]
-fn cleans_an_answer(headers: HeaderMap) -> (HeaderMap, HeaderMap) {
-    (black_box(for_client(black_box(&headers))), headers)
+fn cleans_an_answer(headers: Fields) -> (Lines, Fields) {
+    let mut lines = Lines::with_room(512);
+    for_client(black_box(&headers), Bytes::Same, &mut lines);
+    (black_box(lines), headers)
 }
 
 #[library_benchmark(setup = sessions)]

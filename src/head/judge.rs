@@ -20,7 +20,7 @@ const MAX_LENGTH_DIGITS: usize = 18;
 
 /// How the body behind a head ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Framing {
+pub enum Framing {
     /// After this many bytes; zero for no body.
     Length(u64),
     /// With the last chunk.
@@ -28,7 +28,7 @@ pub(crate) enum Framing {
 }
 
 /// Reads a whole head, from its first byte to the empty line's end.
-pub(crate) fn judge(mut text: BytesMut) -> Result<(Head, Framing), Fault> {
+pub fn judge(mut text: BytesMut) -> Result<(Head, Framing), Fault> {
     let (line, rest) = split_line(&mut text).ok_or(Fault::Syntax)?;
     let (method, target_at, version) = judge_request_line(line)?;
     let (at, mut decisive) = (line.len() + LINE_END.len(), Decisive::default());

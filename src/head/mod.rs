@@ -1,7 +1,7 @@
 //! A request's head once it was judged: nothing in it can be read in two ways. Pure.
 
 mod fields;
-pub(crate) mod judge;
+pub mod judge;
 mod lines;
 
 use bytes::Bytes;
@@ -40,7 +40,7 @@ impl Head {
 
 /// What is wrong with a request's head or framing (RFC 9112). The connection ends after the answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Fault {
+pub enum Fault {
     /// Lengths that could be read in two ways, or a malformed body.
     #[error("ambiguous or malformed message framing")]
     Framing,

@@ -3,6 +3,7 @@
 //! It is read while it arrives and goes upstream as the pieces that came, byte for byte; nothing goes upstream before all of
 //! it was judged.
 
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -99,14 +100,25 @@ impl Pace {
 
     /// Waits for the next frame: never longer than the patience in one wait, nor in all with too little to show for it.
     async fn wait<T>(&mut self, frame: impl Future<Output = T>) -> Result<T, Rejection> {
+        let mut frame = std::pin::pin!(frame);
+        // What is there already has cost no time: most bodies are.
+        if let Poll::Ready(frame) = futures_util::poll!(frame.as_mut()) {
+            return Ok(frame);
+        }
+        self.settle();
         let since = Instant::now();
         let most = if self.is_fast_enough() { self.patience } else { self.patience.saturating_sub(self.waited) };
         let frame = tokio::time::timeout_at(since + most, frame).await.map_err(|_| Rejection::BodyTimeout)?;
         self.waited += since.elapsed();
+        self.settle();
+        Ok(frame)
+    }
+
+    /// A patience that was fast enough is over and done with.
+    fn settle(&mut self) {
         if self.waited >= self.patience && self.is_fast_enough() {
             (self.waited, self.bytes) = (Duration::ZERO, 0);
         }
-        Ok(frame)
     }
 
     /// Over a whole patience.

@@ -1,5 +1,6 @@
 //! Authority and path → [`Route`], or a document the gateway serves itself.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use http::header;
@@ -107,10 +108,14 @@ impl Routes {
         if is_authority_form || !request.uri.scheme_str().is_none_or(scheme_fits) {
             return Err(Rejection::NoRoute { reason: "route.form" });
         }
-        let addressed = self.addressed(peer, request)?;
+        let (host, port) = asked_host(request)?;
+        let mut addressed = self.addressed(peer, &host, port).peekable();
+        if addressed.peek().is_none() {
+            return Err(Rejection::UnknownAuthority);
+        }
         let path = request.uri.path();
         if let Some(inserted) = path.strip_prefix(WELL_KNOWN) {
-            return self.document(&addressed, inserted, request);
+            return self.document(&addressed.collect::<Vec<_>>(), inserted, request);
         }
         for (route, host_tenant) in addressed {
             if let Some(found) = route.config.resource.matches_path(path) {
@@ -121,25 +126,21 @@ impl Routes {
     }
 
     /// The routes that the authority, and the TLS server name with it, select. None: 421.
-    fn addressed(&self, peer: &Peer, request: &Head) -> Result<Vec<Addressed<'_>>, Rejection> {
-        let authority = authority(request)?;
-        let (host, port) = split_authority(authority).ok_or(Rejection::Http(Fault::Host))?;
-        let host = host.to_ascii_lowercase();
+    fn addressed<'a>(
+        &'a self,
+        peer: &'a Peer,
+        host: &'a str,
+        port: Option<u16>,
+    ) -> impl Iterator<Item = Addressed<'a>> {
+        // RFC 9110 §7.4: TLS server name and authority must select the same routes.
         let served_here = |route: &&Arc<Route>| {
-            // RFC 9110 §7.4: TLS server name and authority must select the same routes.
             peer.server_name.as_ref().is_none_or(|name| route.authorities.iter().any(|a| a.matches_server_name(name)))
         };
-        let addressed: Vec<_> = self
-            .routes
-            .iter()
-            .filter(served_here)
-            .filter_map(|route| {
-                let default = if route.config.resource.is_secure() { 443 } else { 80 };
-                let found = route.authorities.iter().find_map(|a| a.matches(&host, port.unwrap_or(default)))?;
-                Some((route, found.tenant))
-            })
-            .collect();
-        if addressed.is_empty() { Err(Rejection::UnknownAuthority) } else { Ok(addressed) }
+        self.routes.iter().filter(served_here).filter_map(move |route| {
+            let default = if route.config.resource.is_secure() { 443 } else { 80 };
+            let found = route.authorities.iter().find_map(|a| a.matches(host, port.unwrap_or(default)))?;
+            Some((route, found.tenant))
+        })
     }
 
     /// RFC 9728 §3: the document of the route whose path stands behind the well-known part; at the root when only one is there.
@@ -198,6 +199,13 @@ impl Route {
         reply.lines.push_text(&header::ACCESS_CONTROL_ALLOW_ORIGIN, &["*"]);
         reply
     }
+}
+
+/// Host, in lower case, and port of a request.
+fn asked_host(request: &Head) -> Result<(Cow<'_, str>, Option<u16>), Rejection> {
+    let (host, port) = split_authority(authority(request)?).ok_or(Rejection::Http(Fault::Host))?;
+    let is_lower = !host.bytes().any(|byte| byte.is_ascii_uppercase());
+    Ok((if is_lower { Cow::Borrowed(host) } else { Cow::Owned(host.to_ascii_lowercase()) }, port))
 }
 
 /// The one authority of a request: the target's, or `Host`. HTTP/2 may carry both, then they must agree (RFC 9113 §8.3.1).

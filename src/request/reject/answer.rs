@@ -50,10 +50,10 @@ impl Rejection {
 
     /// The shape that OAuth clients show, or the `error` of the one that MCP clients show, which holds it (JSON-RPC 2.0 §5.1).
     fn body(&self, asker: &Asker<'_>) -> Vec<u8> {
-        let (mut body, description) = (Vec::with_capacity(ROOM), self.description());
+        let mut body = Vec::with_capacity(ROOM);
         let plain = |object: &mut Object<'_>| {
             object.text("error", self.face().1);
-            object.text("error_description", &description);
+            object.shown("error_description", self.description());
             object.text("request_id", asker.request_id);
         };
         let mut object = Object::begin(&mut body);
@@ -63,7 +63,7 @@ impl Rejection {
             object.written("id", asker.id.map_or("null", RequestId::as_json));
             object.object("error", |error| {
                 error.number("code", self.json_rpc_code());
-                error.text("message", &description);
+                error.shown("message", self.description());
                 error.object("data", plain);
             });
         } else {

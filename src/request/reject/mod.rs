@@ -146,6 +146,15 @@ pub(crate) enum Rejection {
     Internal,
 }
 
+/// What the client is told, in words; of a token no more than it may know.
+struct Description<'a>(&'a Rejection);
+
+impl std::fmt::Display for Description<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if let Rejection::Token(error) = self.0 { f.write_str(error.description()) } else { self.0.fmt(f) }
+    }
+}
+
 impl Rejection {
     /// The HTTP status.
     pub(crate) fn status(&self) -> StatusCode {
@@ -162,8 +171,8 @@ impl Rejection {
         if let Self::Scope(scopes) = self { Some(scopes) } else { None }
     }
 
-    fn description(&self) -> String {
-        if let Self::Token(error) = self { error.description().to_owned() } else { self.to_string() }
+    fn description(&self) -> Description<'_> {
+        Description(self)
     }
 
     fn retry_after(&self) -> Option<Duration> {
