@@ -1,7 +1,5 @@
 //! What is different about each identity provider: a small table of facts per profile.
 
-use serde_json::{Map, Value};
-
 use super::Algorithm;
 
 /// Where a claim stands in a token's payload: member names from the outside in.
@@ -30,17 +28,6 @@ impl ClaimPath {
             return Err(InvalidClaim);
         }
         Ok(Self { text: text.to_owned() })
-    }
-
-    /// The claim in a payload: the member of this whole name, else one step inwards per dot.
-    pub fn find<'a>(&self, payload: &'a Map<String, Value>) -> Option<&'a Value> {
-        payload.get(&self.text).or_else(|| self.find_nested(payload))
-    }
-
-    fn find_nested<'a>(&self, payload: &'a Map<String, Value>) -> Option<&'a Value> {
-        let (path, last) = self.text.rsplit_once('.')?;
-        let step = |object: &'a Map<String, Value>, name| object.get(name)?.as_object();
-        path.split('.').try_fold(payload, step)?.get(last)
     }
 }
 
@@ -190,25 +177,6 @@ fn claim(name: &str) -> ClaimPath {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
-
-    fn find(path: &str, payload: &Value) -> Option<Value> {
-        ClaimPath::parse(path).unwrap().find(payload.as_object().unwrap()).cloned()
-    }
-
-    #[test]
-    fn a_claim_is_found_whole_before_it_is_found_nested() {
-        let payload = json!({
-            "email": "a@b", "a.b": 1, "a": { "b": 2, "c": { "d": 3 }, "c.d": 4 }, "https://example.com/tenant": "acme",
-        });
-        assert_eq!(find("email", &payload), Some(json!("a@b")));
-        assert_eq!(find("a.b", &payload), Some(json!(1)));
-        assert_eq!(find("a.c.d", &payload), Some(json!(3)));
-        assert_eq!(find("https://example.com/tenant", &payload), Some(json!("acme")));
-        for absent in ["x", "email.x", "a.x", "a.c.d.e", ".a", "a."] {
-            assert_eq!(find(absent, &payload), None, "{absent}");
-        }
-    }
 
     #[test]
     fn every_fact_is_well_formed() {

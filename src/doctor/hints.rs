@@ -1,7 +1,5 @@
 //! What is known of a token that is refused: by the marks in it, and by the provider it is of.
 
-use serde_json::Value;
-
 use super::providers::Provider;
 use super::report::Section;
 use crate::config::IssuerConfig;
@@ -26,12 +24,12 @@ pub(super) fn opaque(section: &mut Section, token: &str, providers: &[&Provider]
 
 /// The likely cause of a refusal, and what to do.
 pub(super) fn hint(token: &Unverified<'_>, issuer: &IssuerConfig, error: TokenError) -> Option<String> {
-    let claim = |name: &str| token.claim(name).and_then(Value::as_str).unwrap_or_default();
+    let claim = |name: &str| token.claim(name).unwrap_or_default();
     if error == TokenError::Issuer {
         return of_issuer(claim("iss"), issuer);
     }
     if error == TokenError::Audience {
-        return of_audience(claim("aud"), token.claim("aud").is_none(), Provider::of(issuer.issuer.as_str()));
+        return of_audience(claim("aud"), !token.has_claim("aud"), Provider::of(issuer.issuer.as_str()));
     }
     if error == TokenError::Required && claim("token_use") == "id" {
         return Some("Cognito: this is the ID token; use the access token".into());
@@ -81,7 +79,7 @@ fn of_audience(aud: &str, absent: bool, provider: Option<&Provider>) -> Option<S
 mod tests {
     use base64::Engine as _;
     use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
     use crate::keys::test_issuer;

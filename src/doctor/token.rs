@@ -150,7 +150,7 @@ fn scopes(
         return;
     }
     let tenant: Option<&TenantId> = question.tenant.as_ref();
-    let caller = token.again().check(expect, tenant, now).and_then(Checked::claimed);
+    let caller = token.clone().check(expect, tenant, now).and_then(Checked::claimed);
     let Ok(caller) = caller else { return };
     let lacking = Policy::new(route).lacks_of_route(&caller);
     let names = |scopes: &[Scope]| scopes.iter().map(Scope::as_str).collect::<Vec<_>>().join(" ");

@@ -1,40 +1,34 @@
 //! Whom a token is for (RFC 7519 §4.1.3, RFC 8707): exactly this route, in one of a URL's few equal spellings.
 
-use serde_json::{Map, Value};
-
 use crate::names::TenantId;
 
 use super::TokenError;
+use super::json::{Inside, Value};
 use super::verify::Expectations;
 
 /// Holds `aud` against the route: at least one member must name it, and every member must be a string.
-pub(super) fn check(
-    payload: &Map<String, Value>,
-    expect: &Expectations,
-    tenant: Option<&TenantId>,
-) -> Result<(), TokenError> {
+pub(super) fn check(payload: Inside<'_>, expect: &Expectations, tenant: Option<&TenantId>) -> Result<(), TokenError> {
     let absent = || expect.rules.claims.audience_when_absent.as_ref();
     let value = match payload.get("aud") {
         Some(value) => Some(value),
-        None => absent().and_then(|path| path.find(payload)),
+        None => absent().and_then(|path| payload.find(path)),
     };
-    let members = value.and_then(strings).ok_or(TokenError::Audience)?;
     // A resource whose `{tenant}` the request left open is nobody's audience.
     let resource = (tenant.is_some() || !expect.resource.has_tenant()).then(|| expect.resource.for_tenant(tenant));
-    let meant = |member: &&str| {
+    let is_meant = |member: &str| {
         let is_resource = resource.as_ref().is_some_and(|resource| is_same_url(resource, member));
         is_resource || expect.audiences.iter().any(|audience| audience == member)
     };
-    members.iter().any(meant).then_some(()).ok_or(TokenError::Audience)
-}
-
-/// One string, or an array of nothing else.
-fn strings(value: &Value) -> Option<Vec<&str>> {
-    match value {
-        Value::String(one) => Some(vec![one]),
-        Value::Array(members) => members.iter().map(Value::as_str).collect(),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => None,
-    }
+    let names_us = match value {
+        Some(Value::Text(one)) => is_meant(one),
+        // Every member must be a text, those after ours too.
+        Some(Value::Array(members)) => {
+            let meant = members.values().map(|member| member.as_text().map(is_meant));
+            meant.collect::<Option<Vec<bool>>>().is_some_and(|meant| meant.contains(&true))
+        }
+        Some(Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_)) | None => false,
+    };
+    names_us.then_some(()).ok_or(TokenError::Audience)
 }
 
 /// Equal byte for byte, or but for the case of scheme and host, a default port, and an empty path for `/`.

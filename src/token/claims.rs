@@ -1,13 +1,12 @@
 //! Claims as typed values: who, through which client, for which tenant, with which scopes. Bounded, and without bytes that
 //! no header field may hold.
 
-use serde_json::{Map, Value};
-
 use crate::config::{ClaimPath, ClaimRules, TokenRules};
 use crate::names::{ClientId, MAX_PRINCIPAL_BYTES, Scope, Subject, TenantId};
 
 use super::TokenError;
 use super::caller::Kind;
+use super::json::{Inside, Value};
 use super::verify::Expectations;
 
 /// Longest scope list, `jti` or injected claim (threat C15).
@@ -33,7 +32,7 @@ pub(super) struct Claims {
 
 impl Claims {
     /// Reads what the issuer's rules map, what the route injects, and what its policy asks about.
-    pub(super) fn read(payload: &Map<String, Value>, expect: &Expectations) -> Result<Self, TokenError> {
+    pub(super) fn read(payload: Inside<'_>, expect: &Expectations) -> Result<Self, TokenError> {
         let rules = &expect.rules;
         let subject = subject(payload, &rules.claims)?;
         let client = client(payload, rules)?;
@@ -56,40 +55,40 @@ type Injected = Vec<(ClaimPath, String)>;
 type Facts = Vec<(ClaimPath, Vec<String>)>;
 
 /// What the route injects, and what its policy asks about.
-pub(super) fn further(payload: &Map<String, Value>, expect: &Expectations) -> Result<(Injected, Facts), TokenError> {
+pub(super) fn further(payload: Inside<'_>, expect: &Expectations) -> Result<(Injected, Facts), TokenError> {
     let fact = |path: &ClaimPath| Ok((path.clone(), texts(payload, path)?));
     Ok((injected(payload, &expect.claims)?, expect.facts.iter().map(fact).collect::<Result<_, _>>()?))
 }
 
 /// What makes a well-formed token of the right issuer the wrong one.
-pub(super) fn check_kind_of_token(payload: &Map<String, Value>, rules: &TokenRules) -> Result<(), TokenError> {
+pub(super) fn check_kind_of_token(payload: Inside<'_>, rules: &TokenRules) -> Result<(), TokenError> {
     // RFC 7800 §3.1: bound to a key that nobody here asks the client to prove. Taken as a bearer token it would be stolen goods.
-    if payload.contains_key("cnf") {
+    if payload.has("cnf") {
         return Err(TokenError::Confirmation);
     }
-    if !rules.strict && ID_TOKEN_MARKS.iter().any(|mark| payload.contains_key(*mark)) {
+    if !rules.strict && ID_TOKEN_MARKS.iter().any(|mark| payload.has(mark)) {
         return Err(TokenError::IdToken);
     }
-    let fixed = |(path, text): &(ClaimPath, String)| path.find(payload).is_some_and(|value| value == text.as_str());
+    let fixed = |(path, text): &(ClaimPath, String)| payload.find(path).and_then(Value::as_text) == Some(text);
     rules.claims.require.iter().all(fixed).then_some(()).ok_or(TokenError::Required)
 }
 
 /// The tenant that the token names. `Err` stands for a claim that is there and names none: no rule lets that in.
-pub(super) fn tenant(payload: &Map<String, Value>, rules: &ClaimRules) -> Result<Option<TenantId>, TokenError> {
-    let Some(value) = rules.tenant.as_ref().and_then(|path| path.find(payload)) else {
+pub(super) fn tenant(payload: Inside<'_>, rules: &ClaimRules) -> Result<Option<TenantId>, TokenError> {
+    let Some(value) = rules.tenant.as_ref().and_then(|path| payload.find(path)) else {
         return Ok(None);
     };
     let text = principal(value, TokenError::Tenant)?;
     TenantId::parse(text).map(Some).map_err(|_| TokenError::Tenant)
 }
 
-pub(super) fn subject(payload: &Map<String, Value>, rules: &ClaimRules) -> Result<Subject, TokenError> {
+pub(super) fn subject(payload: Inside<'_>, rules: &ClaimRules) -> Result<Subject, TokenError> {
     let value = first(payload, &rules.subject).ok_or(TokenError::Subject)?;
     Subject::parse(principal(value, TokenError::Subject)?).map_err(|_| TokenError::Subject)
 }
 
 /// RFC 9068 §2.2 requires it; elsewhere an absent client is no client, but a malformed one is never overlooked.
-pub(super) fn client(payload: &Map<String, Value>, rules: &TokenRules) -> Result<Option<ClientId>, TokenError> {
+pub(super) fn client(payload: Inside<'_>, rules: &TokenRules) -> Result<Option<ClientId>, TokenError> {
     let Some(value) = first(payload, &rules.claims.client) else {
         return if rules.strict { Err(TokenError::Client) } else { Ok(None) };
     };
@@ -99,8 +98,8 @@ pub(super) fn client(payload: &Map<String, Value>, rules: &TokenRules) -> Result
 
 /// RFC 9068 §5: where the issuer's own `sub` is the client, there is no user. A mapped subject (a login name, say) is a
 /// text that users may choose, so it does not decide while `sub` is there.
-fn kind(payload: &Map<String, Value>, subject: &Subject, client: Option<&ClientId>) -> Kind {
-    let sub = payload.get("sub").and_then(Value::as_str).unwrap_or(subject.as_str());
+fn kind(payload: Inside<'_>, subject: &Subject, client: Option<&ClientId>) -> Kind {
+    let sub = payload.get("sub").and_then(Value::as_text).unwrap_or(subject.as_str());
     match client {
         Some(client) if client.as_str() == sub => Kind::Service,
         _ => Kind::User,
@@ -108,34 +107,33 @@ fn kind(payload: &Map<String, Value>, subject: &Subject, client: Option<&ClientI
 }
 
 /// RFC 9068 §2.2.3: one string of scopes with single spaces between them; arrays only where the issuer's rules say so.
-pub(super) fn scopes(payload: &Map<String, Value>, rules: &ClaimRules) -> Result<Vec<Scope>, TokenError> {
+pub(super) fn scopes(payload: Inside<'_>, rules: &ClaimRules) -> Result<Vec<Scope>, TokenError> {
     let scope = |text: &str| Scope::parse(text).map_err(|_| TokenError::Scope);
     match first(payload, &rules.scopes) {
-        None => Ok(Vec::new()),
-        Some(Value::String(text)) if text.is_empty() => Ok(Vec::new()),
-        Some(Value::String(text)) => bounded(text, MAX_CLAIM_BYTES)?.split(' ').map(scope).collect(),
+        None | Some(Value::Text("")) => Ok(Vec::new()),
+        Some(Value::Text(text)) => bounded(text, MAX_CLAIM_BYTES)?.split(' ').map(scope).collect(),
         Some(Value::Array(items)) if rules.scopes_may_be_array => {
             bounded(&joined(items).ok_or(TokenError::Scope)?, MAX_CLAIM_BYTES)?;
-            items.iter().filter_map(Value::as_str).map(scope).collect()
+            items.values().filter_map(Value::as_text).map(scope).collect()
         }
         Some(_) => Err(TokenError::Scope),
     }
 }
 
-pub(super) fn token_id(payload: &Map<String, Value>, rules: &TokenRules) -> Result<Option<Box<str>>, TokenError> {
+pub(super) fn token_id(payload: Inside<'_>, rules: &TokenRules) -> Result<Option<Box<str>>, TokenError> {
     match payload.get("jti") {
         None if rules.strict => Err(TokenError::TokenId),
         None => Ok(None),
-        Some(Value::String(text)) if !text.is_empty() => Ok(Some(Box::from(bounded(text, MAX_CLAIM_BYTES)?))),
+        Some(Value::Text(text)) if !text.is_empty() => Ok(Some(Box::from(bounded(text, MAX_CLAIM_BYTES)?))),
         Some(_) => Err(TokenError::TokenId),
     }
 }
 
 /// The further claims that the route injects; a claim that is no text, number, boolean or list of texts is left out.
-fn injected(payload: &Map<String, Value>, paths: &[ClaimPath]) -> Result<Vec<(ClaimPath, String)>, TokenError> {
+fn injected(payload: Inside<'_>, paths: &[ClaimPath]) -> Result<Vec<(ClaimPath, String)>, TokenError> {
     let mut found = Vec::with_capacity(paths.len());
     for path in paths {
-        if let Some(text) = path.find(payload).map(as_text).transpose()?.flatten() {
+        if let Some(text) = payload.find(path).map(as_text).transpose()?.flatten() {
             bounded(&text, MAX_CLAIM_BYTES)?;
             found.push((path.clone(), text));
         }
@@ -144,14 +142,9 @@ fn injected(payload: &Map<String, Value>, paths: &[ClaimPath]) -> Result<Vec<(Cl
 }
 
 /// What a policy compares: the one text of a string, number or boolean, or each text of an array; of anything else nothing.
-fn texts(payload: &Map<String, Value>, path: &ClaimPath) -> Result<Vec<String>, TokenError> {
-    let scalar = |value: &Value| match value {
-        Value::String(text) => Some(text.clone()),
-        Value::Number(_) | Value::Bool(_) => Some(value.to_string()),
-        Value::Null | Value::Array(_) | Value::Object(_) => None,
-    };
-    let texts: Vec<String> = match path.find(payload) {
-        Some(Value::Array(items)) => items.iter().filter_map(scalar).collect(),
+fn texts(payload: Inside<'_>, path: &ClaimPath) -> Result<Vec<String>, TokenError> {
+    let texts: Vec<String> = match payload.find(path) {
+        Some(Value::Array(items)) => items.values().filter_map(scalar).collect(),
         Some(value) => scalar(value).into_iter().collect(),
         None => Vec::new(),
     };
@@ -161,36 +154,40 @@ fn texts(payload: &Map<String, Value>, path: &ClaimPath) -> Result<Vec<String>, 
     Ok(texts)
 }
 
-fn as_text(value: &Value) -> Result<Option<String>, TokenError> {
+fn as_text(value: Value<'_>) -> Result<Option<String>, TokenError> {
+    let Value::Array(items) = value else { return Ok(scalar(value)) };
+    // `["a b"]` and `["a", "b"]` would read the same once they are joined: refused, not guessed at.
+    let is_ambiguous = |item: &str| item.is_empty() || item.contains(' ');
+    if items.values().filter_map(Value::as_text).any(is_ambiguous) {
+        return Err(TokenError::ClaimBytes);
+    }
+    Ok(joined(items))
+}
+
+/// A string as it is, a number or boolean as JSON.
+fn scalar(value: Value<'_>) -> Option<String> {
     match value {
-        Value::String(text) => Ok(Some(text.clone())),
-        Value::Number(_) | Value::Bool(_) => Ok(Some(value.to_string())),
-        Value::Array(items) => {
-            // `["a b"]` and `["a", "b"]` would read the same once they are joined: refused, not guessed at.
-            let is_ambiguous = |item: &str| item.is_empty() || item.contains(' ');
-            if items.iter().filter_map(Value::as_str).any(is_ambiguous) {
-                return Err(TokenError::ClaimBytes);
-            }
-            Ok(joined(items))
-        }
-        Value::Null | Value::Object(_) => Ok(None),
+        Value::Text(text) => Some(text.to_owned()),
+        Value::Number(number) => Some(number.to_string()),
+        Value::Bool(value) => Some(value.to_string()),
+        Value::Null | Value::Array(_) | Value::Object(_) => None,
     }
 }
 
 /// An array of strings with single spaces between them; `None` when it holds anything else.
-fn joined(items: &[Value]) -> Option<String> {
-    let texts: Option<Vec<&str>> = items.iter().map(Value::as_str).collect();
+fn joined(items: Inside<'_>) -> Option<String> {
+    let texts: Option<Vec<&str>> = items.values().map(Value::as_text).collect();
     texts.map(|texts| texts.join(" "))
 }
 
 /// The first of these claims that is present, whatever its value: a `null` does not give way to the next.
-fn first<'a>(payload: &'a Map<String, Value>, paths: &[ClaimPath]) -> Option<&'a Value> {
-    paths.iter().find_map(|path| path.find(payload))
+fn first<'a>(payload: Inside<'a>, paths: &[ClaimPath]) -> Option<Value<'a>> {
+    paths.iter().find_map(|path| payload.find(path))
 }
 
 /// A text that may name somebody: bounded, one line. `wrong` says what it should have been.
-fn principal(value: &Value, wrong: TokenError) -> Result<&str, TokenError> {
-    let text = value.as_str().ok_or(wrong)?;
+fn principal(value: Value<'_>, wrong: TokenError) -> Result<&str, TokenError> {
+    let text = value.as_text().ok_or(wrong)?;
     bounded(text, MAX_PRINCIPAL_BYTES)
 }
 
@@ -199,8 +196,17 @@ fn bounded(text: &str, most: usize) -> Result<&str, TokenError> {
     if text.len() > most {
         return Err(TokenError::ClaimSize);
     }
-    if text.chars().any(char::is_control) {
+    if has_controls(text) {
         return Err(TokenError::ClaimBytes);
     }
     Ok(text)
+}
+
+/// Bytes below 0x20 and 0x7f, and those beyond ASCII that are written in two bytes (U+0080 to U+009F).
+fn has_controls(text: &str) -> bool {
+    // Without leaving early: so many bytes are judged at a time.
+    let (ascii, control) = text
+        .bytes()
+        .fold((true, false), |(ascii, control), byte| (ascii & byte.is_ascii(), control | byte.is_ascii_control()));
+    control || (!ascii && text.chars().any(char::is_control))
 }

@@ -2,6 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use memchr::{memchr, memrchr};
 
 use super::TokenError;
 
@@ -24,18 +25,21 @@ impl<'a> Compact<'a> {
         if text.len() > MAX_TOKEN_BYTES {
             return Err(TokenError::Size);
         }
-        let (message, signature) = text.rsplit_once('.').ok_or(TokenError::Shape)?;
-        let (header, payload) = message.split_once('.').ok_or(TokenError::Shape)?;
+        let (message, signature) = split(text, memrchr(b'.', text.as_bytes()))?;
+        let (header, payload) = split(message, memchr(b'.', message.as_bytes()))?;
         Ok(Self { message, header: decode(header)?, payload: decode(payload)?, signature: decode(signature)? })
     }
+}
+
+/// What stands before and after the dot that was found.
+fn split(text: &str, dot: Option<usize>) -> Result<(&str, &str), TokenError> {
+    let (before, rest) = dot.and_then(|dot| text.split_at_checked(dot)).ok_or(TokenError::Shape)?;
+    Ok((before, rest.strip_prefix('.').unwrap_or_default()))
 }
 
 /// RFC 7515 §2: the URL alphabet without padding; no dot either, so a fourth part fails here. The library refuses stray bits at the end (RFC 4648 §3.5).
 fn decode(part: &str) -> Result<Vec<u8>, TokenError> {
     let may_stand = |b: u8| matches!(b, b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'+' | b'/');
-    // Without leaving early: tokens are long, and so many bytes are judged at a time.
-    if !part.bytes().fold(true, |good, byte| good & may_stand(byte)) {
-        return Err(TokenError::Shape);
-    }
-    URL_SAFE_NO_PAD.decode(part).map_err(|_| TokenError::Encoding)
+    let fault = || if part.bytes().all(may_stand) { TokenError::Encoding } else { TokenError::Shape };
+    URL_SAFE_NO_PAD.decode(part).map_err(|_| fault())
 }

@@ -1,11 +1,10 @@
 //! A token held against a route claim by claim, on past the first mistake: for `doctor`, which lets nobody in. The rules are those of
 //! [`Unverified::check`], one by one and in its order.
 
-use serde_json::Value;
-
 use crate::keys::jwks::KeySet;
 use crate::names::TenantId;
 
+use super::json::Value;
 use super::verify::{Expectations, Unverified, check_tenant, signer};
 use super::{TokenError, audience, claims, header, times};
 
@@ -24,20 +23,25 @@ pub struct Examined {
 }
 
 impl Unverified<'_> {
-    /// A member of the payload, unverified.
-    pub fn claim(&self, name: &str) -> Option<&Value> {
-        self.payload.get(name)
+    /// The text of a member of the payload, unverified.
+    pub fn claim(&self, name: &str) -> Option<&str> {
+        self.payload.members().get(name).and_then(Value::as_text)
+    }
+
+    /// True when the payload has a member of this name.
+    pub fn has_claim(&self, name: &str) -> bool {
+        self.payload.members().has(name)
     }
 
     /// Everything that [`Unverified::check`] looks at, and then the tenant.
     pub fn examine(&self, expect: &Expectations, tenant: Option<&TenantId>, now: u64) -> Vec<Examined> {
-        let (rules, payload) = (&expect.rules, &self.payload);
+        let (rules, header, payload) = (&expect.rules, self.header.members(), self.payload.members());
         let of_issuer = self.issuer() == Some(expect.issuer.as_str());
         let mut found = vec![
-            self.of_header("alg", header::check_algorithm(&self.header, rules).map(drop)),
-            self.of_header("crit", header::check_extensions(&self.header)),
-            self.of_header("kid", header::key_id(&self.header).map(drop)),
-            self.of_header("typ", header::check_type(&self.header, rules)),
+            self.of_header("alg", header::check_algorithm(header, rules).map(drop)),
+            self.of_header("crit", header::check_extensions(header)),
+            self.of_header("kid", header::key_id(header).map(drop)),
+            self.of_header("typ", header::check_type(header, rules)),
             self.of_claim("iss", of_issuer.then_some(()).ok_or(TokenError::Issuer)),
             self.of_claim("exp", times::expiry(payload, rules, now).map(drop)),
             self.of_claim("nbf", times::not_before(payload, rules, now)),
@@ -48,7 +52,7 @@ impl Unverified<'_> {
         let required = rules.claims.require.first().map_or("cnf", |(path, _)| path.text.as_str());
         found.push(self.of_claim(if kind == Err(TokenError::Required) { required } else { "cnf" }, kind));
         let first = |paths: &[crate::config::ClaimPath], otherwise: &str| {
-            let present = paths.iter().find(|path| path.find(payload).is_some()).or(paths.first());
+            let present = paths.iter().find(|path| payload.find(path).is_some()).or(paths.first());
             present.map_or_else(|| otherwise.to_owned(), |path| path.text.clone())
         };
         let facts = &rules.claims;
@@ -67,23 +71,23 @@ impl Unverified<'_> {
     /// Whether one of the issuer's keys made the signature.
     pub fn examine_signature(&self, expect: &Expectations, keys: &KeySet) -> Result<(), TokenError> {
         self.check_signed()?;
-        let algorithm = header::check_algorithm(&self.header, &expect.rules)?;
-        let key_id = header::key_id(&self.header)?;
-        signer(&self.parts, algorithm, &keys.candidates(key_id.as_deref(), algorithm)).map(drop)
+        let algorithm = header::check_algorithm(self.header.members(), &expect.rules)?;
+        let key_id = header::key_id(self.header.members())?;
+        signer(self.message, &self.signature, algorithm, &keys.candidates(key_id, algorithm)).map(drop)
     }
 
     fn of_header(&self, name: &str, verdict: Result<(), TokenError>) -> Examined {
-        Examined { name: name.into(), found: self.header.get(name).map(shown), verdict }
+        Examined { name: name.into(), found: self.header.members().get(name).map(shown), verdict }
     }
 
     fn of_claim(&self, name: &str, verdict: Result<(), TokenError>) -> Examined {
         let path = crate::config::ClaimPath { text: name.into() };
-        Examined { name: name.into(), found: path.find(&self.payload).map(shown), verdict }
+        Examined { name: name.into(), found: self.payload.members().find(&path).map(shown), verdict }
     }
 }
 
-fn shown(value: &Value) -> String {
-    let text = value.to_string();
+fn shown(value: Value<'_>) -> String {
+    let text = serde_json::Value::from(value).to_string();
     let mut cut: String = text.chars().take(MAX_SHOWN).collect();
     if cut.len() < text.len() {
         cut.push('…');

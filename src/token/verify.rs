@@ -3,8 +3,6 @@
 use std::ops::Deref;
 use std::sync::OnceLock;
 
-use serde_json::{Map, Value};
-
 use crate::config::{Algorithm, ClaimPath, IdentityField, IssuerConfig, Resource, RouteConfig, TenantRule, TokenRules};
 use crate::head::Lines;
 use crate::keys::jwks::{Fingerprint, VerificationKey};
@@ -13,8 +11,8 @@ use crate::names::{Issuer, TenantId};
 use super::caller::Caller;
 use super::claims::{self, Claims};
 use super::compact::Compact;
-use super::header::Header;
-use super::{TokenError, audience, json, times};
+use super::json::{Inside, Object, Value};
+use super::{TokenError, audience, header, times};
 
 /// Proves that signature, issuer, audience, type, times and tenant of a token were checked.
 #[derive(Debug)]
@@ -94,18 +92,20 @@ impl Expectations {
 }
 
 /// A token that has been read, and nothing more: nothing in it is believed.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Unverified<'a> {
-    pub(super) parts: Compact<'a>,
-    pub(super) header: Map<String, Value>,
-    pub(super) payload: Map<String, Value>,
+    /// What the signature is over: the first two parts as they came.
+    pub(super) message: &'a str,
+    pub(super) signature: Vec<u8>,
+    pub(super) header: Object,
+    pub(super) payload: Object,
 }
 
 /// A token whose header and claims are as expected; its signature has not been looked at.
 #[derive(Debug)]
 pub struct Checked<'a> {
-    parts: Compact<'a>,
-    header: Header,
+    token: Unverified<'a>,
+    algorithm: Algorithm,
     issuer: Issuer,
     tenant: Result<Option<TenantId>, TokenError>,
     claims: Claims,
@@ -115,45 +115,41 @@ pub struct Checked<'a> {
 impl<'a> Unverified<'a> {
     /// Shape, size, canonical base64url, strict JSON without duplicate members.
     pub fn read(text: &'a str) -> Result<Self, TokenError> {
-        let parts = Compact::read(text)?;
-        if parts.header.is_empty() || parts.payload.is_empty() {
+        let Compact { message, header, payload, signature } = Compact::read(text)?;
+        if header.is_empty() || payload.is_empty() {
             return Err(TokenError::Shape);
         }
-        Ok(Self { header: json::object(&parts.header)?, payload: json::object(&parts.payload)?, parts })
-    }
-
-    /// The same once more, for whoever asks twice.
-    pub(crate) fn again(&self) -> Self {
-        Self { parts: self.parts.clone(), header: self.header.clone(), payload: self.payload.clone() }
+        Ok(Self { header: Object::read(header)?, payload: Object::read(payload)?, message, signature })
     }
 
     /// `iss`, unverified: only for choosing whose expectations apply.
     pub fn issuer(&self) -> Option<&str> {
-        self.payload.get("iss").and_then(Value::as_str)
+        self.payload.members().get("iss").and_then(Value::as_text)
     }
 
     /// An empty signature is none, whatever the key.
     pub(super) fn check_signed(&self) -> Result<(), TokenError> {
-        if self.parts.signature.is_empty() { Err(TokenError::Signature) } else { Ok(()) }
+        if self.signature.is_empty() { Err(TokenError::Signature) } else { Ok(()) }
     }
 
     /// Everything that needs no key, cheapest first. `tenant` is what the request's URL names; `now` is seconds since 1970.
     pub fn check(self, expect: &Expectations, tenant: Option<&TenantId>, now: u64) -> Result<Checked<'a>, TokenError> {
-        let header = Header::check(&self.header, &expect.rules)?;
+        let algorithm = header::check(self.header.members(), &expect.rules)?;
         self.check_signed()?;
         // RFC 8725 §3.8: the same text, or another issuer. Arrays, as some readers accept them, are no text.
         if self.issuer() != Some(expect.issuer.as_str()) {
             return Err(TokenError::Issuer);
         }
-        let expires_at = times::check(&self.payload, &expect.rules, now)?;
-        audience::check(&self.payload, expect, tenant)?;
-        claims::check_kind_of_token(&self.payload, &expect.rules)?;
+        let payload = self.payload.members();
+        let expires_at = times::check(payload, &expect.rules, now)?;
+        audience::check(payload, expect, tenant)?;
+        claims::check_kind_of_token(payload, &expect.rules)?;
         Ok(Checked {
-            claims: Claims::read(&self.payload, expect)?,
-            tenant: check_tenant(&self.payload, expect, tenant),
+            claims: Claims::read(payload, expect)?,
+            tenant: check_tenant(payload, expect, tenant),
             issuer: expect.issuer.clone(),
-            parts: self.parts,
-            header,
+            token: self,
+            algorithm,
             expires_at,
         })
     }
@@ -161,7 +157,7 @@ impl<'a> Unverified<'a> {
 
 /// The tenant, if it may come in. Every refusal here waits for the signature.
 pub(super) fn check_tenant(
-    payload: &Map<String, Value>,
+    payload: Inside<'_>,
     expect: &Expectations,
     of_request: Option<&TenantId>,
 ) -> Result<Option<TenantId>, TokenError> {
@@ -177,19 +173,19 @@ pub(super) fn check_tenant(
 impl Checked<'_> {
     /// `kid`: only ever compared.
     pub fn key_id(&self) -> Option<&str> {
-        self.header.key_id.as_deref()
+        header::key_id(self.token.header.members()).ok().flatten()
     }
 
     /// `alg`, on the issuer's list.
     pub fn algorithm(&self) -> Algorithm {
-        self.header.algorithm
+        self.algorithm
     }
 
     /// Tries the signature with each of the keys (already bounded and filtered by issuer, kid and algorithm).
     ///
     /// A tenant that may not come in is reported here, after the signature: nobody learns of tenants without a good token.
     pub fn verify(self, keys: &[&VerificationKey]) -> Result<Identity, TokenError> {
-        let key = signer(&self.parts, self.header.algorithm, keys)?;
+        let key = signer(self.token.message, &self.token.signature, self.algorithm, keys)?;
         let (expires_at, key) = (self.expires_at, *key.fingerprint());
         Ok(Identity { caller: self.claimed()?, expires_at, key, told: OnceLock::new() })
     }
@@ -202,13 +198,14 @@ impl Checked<'_> {
 
 /// The key whose signature the token bears, over the very bytes that came.
 pub(super) fn signer<'k>(
-    parts: &Compact<'_>,
+    message: &str,
+    signature: &[u8],
     algorithm: Algorithm,
     keys: &[&'k VerificationKey],
 ) -> Result<&'k VerificationKey, TokenError> {
     if keys.is_empty() {
         return Err(TokenError::KeyId);
     }
-    let signed = |key: &&&VerificationKey| key.verify(algorithm, parts.message.as_bytes(), &parts.signature);
+    let signed = |key: &&&VerificationKey| key.verify(algorithm, message.as_bytes(), signature);
     keys.iter().find(signed).copied().ok_or(TokenError::Signature)
 }

@@ -1,14 +1,14 @@
 //! One JWK → a key that verifies (RFC 7517 §4, RFC 7518 §6, RFC 8037 §2).
 
 use aws_lc_rs::digest;
+use aws_lc_rs::error::KeyRejected;
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ED25519, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256,
-    RsaPublicKeyComponents,
+    RSA_PKCS1_2048_8192_SHA384, RSA_PKCS1_2048_8192_SHA512, RSA_PSS_2048_8192_SHA256, RSA_PSS_2048_8192_SHA384,
+    RSA_PSS_2048_8192_SHA512, RsaParameters, RsaPublicKeyComponents,
 };
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use jsonwebtoken::DecodingKey;
-use jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER;
 use serde_json::Value;
 
 use crate::config::Algorithm;
@@ -28,13 +28,14 @@ pub struct VerificationKey {
     fingerprint: Fingerprint,
     /// Those that key type, curve and the key's own `alg` allow; never empty.
     algorithms: Vec<Algorithm>,
-    key: DecodingKey,
+    /// One for each of them, in their order. jsonwebtoken's keys are parsed again for every signature, and what the arithmetic needs
+    /// to know of an RSA modulus is computed again: a tenth of what an RS256 signature takes.
+    parsed: Vec<ParsedPublicKey>,
 }
 
 /// What one key type makes of a JWK.
 struct Material {
-    algorithms: Vec<Algorithm>,
-    key: DecodingKey,
+    keys: Vec<(Algorithm, ParsedPublicKey)>,
     /// Tells it from every other key.
     bytes: Vec<u8>,
 }
@@ -59,13 +60,14 @@ impl VerificationKey {
         }
         check_use(jwk)?;
         let only = algorithm(jwk)?;
-        let Material { mut algorithms, key, bytes } = read(jwk)?;
-        algorithms.retain(|algorithm| only.is_none_or(|only| only == *algorithm));
+        let Material { mut keys, bytes } = read(jwk)?;
+        keys.retain(|(algorithm, _)| only.is_none_or(|only| only == *algorithm));
+        let (algorithms, parsed): (Vec<_>, Vec<_>) = keys.into_iter().unzip();
         if algorithms.is_empty() {
             return Err("key.alg");
         }
         let fingerprint = Fingerprint::of(kid, &algorithms, &bytes);
-        Ok(Self { kid: kid.map(Box::from), fingerprint, algorithms, key })
+        Ok(Self { kid: kid.map(Box::from), fingerprint, algorithms, parsed })
     }
 
     /// `kid`, when the key has one.
@@ -91,25 +93,10 @@ impl VerificationKey {
     /// True when `signature` over `message` verifies under `algorithm`; false also when the key does not fit the algorithm.
     ///
     /// The library checks nothing but the mathematics here: which key, which algorithm and which claims are decided by us.
-    pub fn verify(&self, algorithm: Algorithm, message: &[u8], signature: &Vec<u8>) -> bool {
-        let verifier = || (DEFAULT_PROVIDER.verifier_factory)(&library_name(algorithm), &self.key).ok();
-        self.fits(algorithm) && verifier().is_some_and(|verifier| verifier.verify(message, signature).is_ok())
-    }
-}
-
-/// What the library calls an algorithm. RFC 9864's `Ed25519` is its `EdDSA`, which it does with Ed25519 keys only.
-fn library_name(algorithm: Algorithm) -> jsonwebtoken::Algorithm {
-    use jsonwebtoken::Algorithm as Library;
-    match algorithm {
-        Algorithm::Rs256 => Library::RS256,
-        Algorithm::Rs384 => Library::RS384,
-        Algorithm::Rs512 => Library::RS512,
-        Algorithm::Ps256 => Library::PS256,
-        Algorithm::Ps384 => Library::PS384,
-        Algorithm::Ps512 => Library::PS512,
-        Algorithm::Es256 => Library::ES256,
-        Algorithm::Es384 => Library::ES384,
-        Algorithm::EdDsa | Algorithm::Ed25519 => Library::EdDSA,
+    pub fn verify(&self, algorithm: Algorithm, message: &[u8], signature: &[u8]) -> bool {
+        let mut keys = self.algorithms.iter().zip(&self.parsed);
+        let fitting = keys.find(|(own, _)| **own == algorithm);
+        fitting.is_some_and(|(_, key)| key.verify_sig(message, signature).is_ok())
     }
 }
 
@@ -158,6 +145,16 @@ fn algorithm(jwk: &Value) -> Result<Option<Algorithm>, &'static str> {
     found.map(Some).ok_or("key.alg")
 }
 
+/// What each algorithm of an RSA key is to the library.
+const RSA_ALGORITHMS: [(Algorithm, &RsaParameters); 6] = [
+    (Algorithm::Rs256, &RSA_PKCS1_2048_8192_SHA256),
+    (Algorithm::Rs384, &RSA_PKCS1_2048_8192_SHA384),
+    (Algorithm::Rs512, &RSA_PKCS1_2048_8192_SHA512),
+    (Algorithm::Ps256, &RSA_PSS_2048_8192_SHA256),
+    (Algorithm::Ps384, &RSA_PSS_2048_8192_SHA384),
+    (Algorithm::Ps512, &RSA_PSS_2048_8192_SHA512),
+];
+
 fn read_rsa(jwk: &Value) -> Result<Material, &'static str> {
     let (n, e) = (number(jwk, "n")?, number(jwk, "e")?);
     let bits = n.len() * 8 - n.first().map_or(0, |byte| byte.leading_zeros() as usize);
@@ -167,14 +164,13 @@ fn read_rsa(jwk: &Value) -> Result<Material, &'static str> {
         return Err("key.weak");
     }
     let components = RsaPublicKeyComponents { n: &n, e: &e };
-    components.to_parsed_public_key(&RSA_PKCS1_2048_8192_SHA256).map_err(|_| "key.invalid")?;
-    let algorithms =
-        [Algorithm::Rs256, Algorithm::Rs384, Algorithm::Rs512, Algorithm::Ps256, Algorithm::Ps384, Algorithm::Ps512];
-    let key = DecodingKey::from_rsa_raw_components(&n, &e);
-    Ok(Material { algorithms: algorithms.to_vec(), key, bytes: [n, e].concat() })
+    let parsed = RSA_ALGORITHMS.map(|(algorithm, rules)| Ok((algorithm, components.to_parsed_public_key(rules)?)));
+    let keys: Result<_, KeyRejected> = parsed.into_iter().collect();
+    Ok(Material { keys: keys.map_err(|_| "key.invalid")?, bytes: [n, e].concat() })
 }
 
-/// jsonwebtoken does not compare `crv`; here the curve alone decides the algorithm (RFC 8725 §3.4).
+/// The curve alone decides the algorithm (RFC 8725 §3.4). Signatures are `r` and `s` side by side, each of the curve's length
+/// (RFC 7518 §3.4).
 fn read_ec(jwk: &Value) -> Result<Material, &'static str> {
     let (algorithm, rules, length) = match jwk.get("crv").and_then(Value::as_str) {
         Some("P-256") => (Algorithm::Es256, &ECDSA_P256_SHA256_FIXED, 32),
@@ -187,10 +183,11 @@ fn read_ec(jwk: &Value) -> Result<Material, &'static str> {
     }
     // SEC 1 §2.3.3: 4 says that both coordinates follow. aws-lc refuses a point off the curve.
     let point = [&[4], x.as_slice(), y.as_slice()].concat();
-    ParsedPublicKey::new(rules, &point).map_err(|_| "key.invalid")?;
-    Ok(Material { algorithms: vec![algorithm], key: DecodingKey::from_ec_der(&point), bytes: point })
+    let key = ParsedPublicKey::new(rules, &point).map_err(|_| "key.invalid")?;
+    Ok(Material { keys: vec![(algorithm, key)], bytes: point })
 }
 
+/// RFC 9864's `Ed25519` is `EdDSA` with a key of this curve.
 fn read_okp(jwk: &Value) -> Result<Material, &'static str> {
     if jwk.get("crv").and_then(Value::as_str) != Some("Ed25519") {
         return Err("key.type");
@@ -199,9 +196,8 @@ fn read_okp(jwk: &Value) -> Result<Material, &'static str> {
     if x.len() != 32 {
         return Err("key.invalid");
     }
-    ParsedPublicKey::new(&ED25519, &x).map_err(|_| "key.invalid")?;
-    let algorithms = vec![Algorithm::EdDsa, Algorithm::Ed25519];
-    Ok(Material { algorithms, key: DecodingKey::from_ed_der(&x), bytes: x })
+    let key = ParsedPublicKey::new(&ED25519, &x).map_err(|_| "key.invalid")?;
+    Ok(Material { keys: vec![(Algorithm::EdDsa, key.clone()), (Algorithm::Ed25519, key)], bytes: x })
 }
 
 /// A base64url member.

@@ -264,8 +264,10 @@ impl KeyStore {
         if turn.in_flight {
             return true;
         }
-        turn.wanted = true;
-        self.asked.notify_one();
+        // Once is enough: a flood of tokens with bad signatures shall not wake the loop for each of them.
+        if !std::mem::replace(&mut turn.wanted, true) {
+            self.asked.notify_one();
+        }
         turn.cool_down_end(self.rules.cool_down).is_none_or(|end| end <= now)
     }
 

@@ -4,6 +4,7 @@ mod bearer;
 mod claims;
 mod examine;
 mod header;
+mod json;
 mod keys;
 mod profiles;
 mod properties;

@@ -7,8 +7,8 @@ use crate::config::{Algorithm, TokenRules};
 use crate::keys::jwks::KeySet;
 use crate::token::TokenError;
 use crate::token::compact::Compact;
-use crate::token::header::Header;
-use crate::token::json::object;
+use crate::token::header;
+use crate::token::json::Object;
 use crate::token::verify::signer;
 
 const SIGNATURES: &str = include_str!("../../../tests/fixtures/wycheproof/json_web_signature_test.json");
@@ -25,9 +25,10 @@ const REFUSED: [(u64, &str); 4] = [
 /// The request path without claims: payloads of vectors are no claim sets.
 fn verify(jws: &str, keys: &KeySet, rules: &TokenRules) -> Result<(), TokenError> {
     let parts = Compact::read(jws)?;
-    let header = Header::check(&object(&parts.header)?, rules)?;
-    let candidates = keys.candidates(header.key_id.as_deref(), header.algorithm);
-    signer(&parts, header.algorithm, &candidates).map(|_| ())
+    let header = Object::read(parts.header)?;
+    let algorithm = header::check(header.members(), rules)?;
+    let candidates = keys.candidates(header::key_id(header.members())?, algorithm);
+    signer(parts.message, &parts.signature, algorithm, &candidates).map(|_| ())
 }
 
 /// Judges every vector of a file; `jwks` makes a set of what its groups hold. Gives how many ran and how many were let in.
