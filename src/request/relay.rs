@@ -224,6 +224,10 @@ impl Relay {
                 // RFC 9110 §6.5.1: trailers may be dropped; nothing in MCP uses them.
                 Some(Ok(frame)) => frame.into_data().unwrap_or_default(),
             };
+            // What is always there is never waited for, and its time is over all the same.
+            if !self.incoming.is_end_stream() && self.is_over_time() {
+                return Poll::Ready(Some(Err(RelayError::Total)));
+            }
             match self.edit(data) {
                 Ok(data) if data.is_empty() => {}
                 outcome => return Poll::Ready(Some(outcome)),
@@ -256,7 +260,10 @@ impl Relay {
             self.deadline.set(self.pace.total.map_or(idle_at, |total| total.min(idle_at)));
         }
         ready!(self.deadline.poll(cx));
-        let over = self.pace.total.is_some_and(|total| total <= Instant::now());
-        Poll::Ready(if over { RelayError::Total } else { RelayError::Idle })
+        Poll::Ready(if self.is_over_time() { RelayError::Total } else { RelayError::Idle })
+    }
+
+    fn is_over_time(&self) -> bool {
+        self.pace.total.is_some_and(|total| total <= Instant::now())
     }
 }
