@@ -133,8 +133,6 @@ pub(crate) struct Relay {
     deadline: Deadline,
     /// It stands for an earlier wait.
     deadline_is_old: bool,
-    /// A first piece has come.
-    has_begun: bool,
     /// When and why an event stream is ended by the gateway.
     end: Option<StreamEnd>,
     editor: Option<Box<Editor>>,
@@ -160,7 +158,6 @@ impl Relay {
             pace,
             deadline: Deadline::default(),
             deadline_is_old: true,
-            has_begun: false,
             end,
             editor,
             is_over: false,
@@ -222,16 +219,16 @@ impl Relay {
                 return self.poll_timer(cx).map(|error| Some(Err(error)));
             };
             self.deadline_is_old = true;
-            // Most answers are one piece: only the others are asked for their time, which a client's slowness does not stop.
-            if std::mem::replace(&mut self.has_begun, true) && self.is_late() {
-                return Poll::Ready(Some(Err(RelayError::Total)));
-            }
             let data = match next {
                 None => return Poll::Ready(self.rest()),
                 Some(Err(_)) => return Poll::Ready(Some(Err(RelayError::Upstream))),
                 // RFC 9110 §6.5.1: trailers may be dropped; nothing in MCP uses them.
                 Some(Ok(frame)) => frame.into_data().unwrap_or_default(),
             };
+            // What is always there is never waited for, and its time is over all the same.
+            if !self.incoming.is_end_stream() && self.is_over_time() {
+                return Poll::Ready(Some(Err(RelayError::Total)));
+            }
             match self.edit(data) {
                 Ok(data) if data.is_empty() => {}
                 outcome => return Poll::Ready(Some(outcome)),
@@ -264,10 +261,10 @@ impl Relay {
             self.deadline.set(Some(self.pace.total.map_or(idle_at, |total| total.min(idle_at))));
         }
         ready!(self.deadline.poll(cx));
-        Poll::Ready(if self.is_late() { RelayError::Total } else { RelayError::Idle })
+        Poll::Ready(if self.is_over_time() { RelayError::Total } else { RelayError::Idle })
     }
 
-    fn is_late(&self) -> bool {
+    fn is_over_time(&self) -> bool {
         self.pace.total.is_some_and(|total| total <= Instant::now())
     }
 }

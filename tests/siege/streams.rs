@@ -14,8 +14,8 @@ use crate::support::within;
 /// Streams of one connection: what `streams_per_connection` allows.
 const STREAMS: usize = 100;
 const OPEN: usize = 5000;
-/// The request's task, its record, its upstream connection with the library's buffers.
-const OPEN_CEILING: Ceiling = Ceiling { each_kib: 48, fixed_mib: 0 };
+/// The request's task, its record, its upstream connection: some 6 KiB.
+const OPEN_CEILING: Ceiling = Ceiling { each_kib: 16, fixed_mib: 0 };
 /// Requests that wait for their head at a time.
 const AT_ONCE: usize = 10;
 
