@@ -103,7 +103,9 @@ mod tests {
         let (first, second) = (keys(0, 1_000_000), keys(1_000_000, 300_000));
         assert!(first.bytes_max < 128 * KEYS as u64, "{first:?}");
         assert!(first.bytes_current.unsigned_abs() > 16 * KEYS as u64, "the test sees what is held: {first:?}");
-        assert!(second.bytes_current.abs() < 64 * 1024, "more add nothing: {second:?}");
+        // A table may come to its last size late. Without a bound, 1.3 million entries would take over twice this.
+        let held = (first.bytes_current + second.bytes_current).unsigned_abs();
+        assert!(held < 128 * KEYS as u64, "more add nothing: {first:?} {second:?}");
     }
 
     #[test]
