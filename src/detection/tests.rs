@@ -54,9 +54,10 @@ fn refused(detection: &Detection, address: &str, reason: &'static str, now: Inst
         gateway_time: None,
         upstream_time: None,
         time: Duration::ZERO,
+        ended: now,
     };
     let mut told = Vec::new();
-    detection.ended(&record, now, |suspicion| told.push(suspicion.pattern.reason()));
+    detection.ended(&record, |suspicion| told.push(suspicion.pattern.reason()));
     told
 }
 

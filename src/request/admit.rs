@@ -3,19 +3,16 @@
 use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 use std::num::NonZeroU32;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use governor::clock::{Clock, DefaultClock};
-use governor::middleware::StateInformationMiddleware;
-use governor::{Quota, RateLimiter};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::config::{Limit, LimitKey, Quota as QuotaRule};
 use crate::token::Identity;
 
 use super::authorize::Entitled;
-use super::counted::{Counted, Place};
-use super::gcra::BoundedStore;
+use super::counted::{AsItIs, Counted, Place};
+use super::gcra::{Rates, Spent};
 use super::reject::{Rejection, whole_seconds};
 
 /// Identities that one limit remembers; idle ones are dropped first.
@@ -32,7 +29,7 @@ const RATELIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy")
 #[derive(Debug)]
 pub(crate) struct Admission {
     entitled: Entitled,
-    _streams: Vec<Place<u64>>,
+    _streams: Vec<Place<u64, AsItIs>>,
 }
 
 impl Admission {
@@ -112,13 +109,14 @@ struct Rate {
     /// What it was made of.
     limit: Limit,
     window: Duration,
-    limiter: RateLimiter<u64, BoundedStore, DefaultClock, StateInformationMiddleware>,
+    rates: Rates,
 }
 
 impl Rate {
-    fn new(limit: &Limit, quota: Quota, window: Duration) -> Self {
-        let limiter = RateLimiter::new(quota, BoundedStore::new(MAX_KEYS), DefaultClock::default());
-        Self { name: name_of(&limit.per).into(), limit: limit.clone(), window, limiter }
+    fn new(limit: &Limit, requests: NonZeroU32, window: Duration, burst: NonZeroU32) -> Self {
+        // A window is spread over its requests.
+        let rates = Rates::new(window / requests.get(), burst, MAX_KEYS, Instant::now());
+        Self { name: name_of(&limit.per).into(), limit: limit.clone(), window, rates }
     }
 
     fn names_tool(&self) -> bool {
@@ -138,7 +136,7 @@ impl RouteLimits {
                 QuotaRule::Rate { requests, window, burst } => {
                     policies.push(format!("\"{}\";q={requests};w={}", name_of(&limit.per), whole_seconds(window)));
                     let kept = before.and_then(|before| before.rates.iter().find(|rate| rate.limit == *limit));
-                    let made = || Arc::new(Rate::new(limit, quota(requests, window, burst), window));
+                    let made = || Arc::new(Rate::new(limit, requests, window, burst));
                     compiled.rates.push(kept.map_or_else(made, Arc::clone));
                 }
                 QuotaRule::Streams(most) => compiled.streams.push(Streams::like(&limit.per, most, before)),
@@ -151,12 +149,18 @@ impl RouteLimits {
         compiled
     }
 
-    /// Charges one request and counts one open stream. `fields` is filled whatever the outcome.
-    pub(crate) fn admit(&self, entitled: Entitled, fields: &mut RateFields) -> Result<Admission, Rejection> {
+    /// Charges one request that began `now` and counts one open stream. `fields` is filled whatever the outcome.
+    pub(crate) fn admit(
+        &self,
+        entitled: Entitled,
+        now: Instant,
+        fields: &mut RateFields,
+    ) -> Result<Admission, Rejection> {
         fields.policy.clone_from(&self.policy);
         let by_head = self.rates().filter(|rate| !rate.names_tool());
         charge(
             by_head.map(|rate| (rate, self.hasher.key(&rate.limit.per, entitled.identity(), None), NonZeroU32::MIN)),
+            || now,
             fields,
         )?;
         let permits =
@@ -184,22 +188,23 @@ impl RouteLimits {
         let more = NonZeroU32::new(operations.cost.saturating_sub(1));
         let by_head = self.rates().filter(|rate| !rate.names_tool());
         let of_head = by_head.filter_map(|rate| more.map(|more| (rate, key(rate, None), more)));
-        charge(of_head.chain(of_tools), fields)
+        // A body may have taken its time.
+        charge(of_head.chain(of_tools), Instant::now, fields)
     }
 }
 
 /// Charges each of these limits; the first that is over refuses.
 fn charge<'a>(
     charges: impl Iterator<Item = (&'a Rate, u64, NonZeroU32)>,
+    now: impl Fn() -> Instant,
     fields: &mut RateFields,
 ) -> Result<(), Rejection> {
     for (rate, key, cost) in charges {
-        // An operation dearer than the burst cannot be paid for; `check` refuses such rules, batches may add up to one.
-        let unpayable = |_| Rejection::RateLimit { retry_after: rate.window };
-        match rate.limiter.check_key_n(&key, cost).map_err(unpayable)? {
-            Ok(state) => fields.tell(&rate.name, state.remaining_burst_capacity(), None),
-            Err(refused) => {
-                let wait = refused.wait_time_from(DefaultClock::default().now());
+        match rate.rates.take(key, cost, now()) {
+            Ok(left) => fields.tell(&rate.name, left, None),
+            // An operation dearer than the burst cannot be paid for; `check` refuses such rules, batches may add up to one.
+            Err(Spent::Unpayable) => return Err(Rejection::RateLimit { retry_after: rate.window }),
+            Err(Spent::For(wait)) => {
                 fields.states.clear();
                 fields.tell(&rate.name, 0, Some(wait));
                 return Err(Rejection::RateLimit { retry_after: wait });
@@ -207,11 +212,6 @@ fn charge<'a>(
         }
     }
     Ok(())
-}
-
-fn quota(requests: NonZeroU32, window: Duration, burst: NonZeroU32) -> Quota {
-    // A window of at least a second and at most 2^32 requests never makes a period of zero nanoseconds... but fail closed.
-    Quota::with_period(window / requests.get()).unwrap_or(Quota::per_hour(NonZeroU32::MIN)).allow_burst(burst)
 }
 
 fn name_of(per: &[LimitKey]) -> String {
@@ -251,7 +251,7 @@ impl KeyHasher {
 struct Streams {
     per: Vec<LimitKey>,
     most: usize,
-    open: Counted<u64>,
+    open: Counted<u64, AsItIs>,
 }
 
 impl Streams {
@@ -262,7 +262,7 @@ impl Streams {
         kept.map_or_else(|| Arc::new(Self { per: per.to_vec(), most, open: Counted::new() }), Arc::clone)
     }
 
-    fn take(&self, key: u64) -> Option<Place<u64>> {
+    fn take(&self, key: u64) -> Option<Place<u64, AsItIs>> {
         self.open.take(key, self.most)
     }
 }
@@ -292,12 +292,5 @@ mod tests {
         for other in [(LimitKey::Client, 6), (LimitKey::Subject, 5), (LimitKey::Subject, 6)] {
             assert!(!is_kept(streams(other.0, other.1)) && !is_kept(rate(other.0, other.1)), "{other:?}");
         }
-    }
-
-    #[test]
-    fn a_window_is_spread_over_its_requests() {
-        let burst = NonZeroU32::new(7).unwrap();
-        let quota = quota(NonZeroU32::new(600).unwrap(), Duration::from_mins(1), burst);
-        assert_eq!((quota.replenish_interval(), quota.burst_size()), (Duration::from_millis(100), burst));
     }
 }

@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use quick_cache::DefaultHashBuilder;
+
 use crate::audit::Subjects;
 use crate::mcp::Era;
 use crate::names::{ClientId, TenantId};
@@ -29,7 +31,8 @@ pub(crate) struct RequestLog {
     /// Every refusal has its line.
     is_complete: AtomicBool,
     /// When each kind was last written, and how many came since.
-    repeats: Mutex<HashMap<Kind, (Instant, u64)>>,
+    /// Hashed under a key, as fast as may be: the table is small, and nobody sees its hashes.
+    repeats: Mutex<HashMap<Kind, (Instant, u64), DefaultHashBuilder>>,
 }
 
 impl RequestLog {
@@ -46,7 +49,7 @@ impl RequestLog {
     /// One event per request, in fixed fields.
     pub(crate) fn write(&self, record: &Record<'_>, subjects: &Subjects) {
         let kind = record.reason.filter(|_| record.event == "refused" && !self.is_complete.load(Ordering::Relaxed));
-        if kind.is_none_or(|reason| self.is_first((network_of(record.address()), reason), Instant::now())) {
+        if kind.is_none_or(|reason| self.is_first((network_of(record.address()), reason), record.ended)) {
             write(record, subjects);
         }
     }

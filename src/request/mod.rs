@@ -170,14 +170,14 @@ impl Handler {
         audit: &mut Audit,
     ) -> Result<Response<ReplyBody>, Rejection> {
         let route = Arc::clone(&context.route);
-        self.witnesses.hear_address(context.provenance.client)?;
+        self.witnesses.hear_address(context.provenance.client, audit.started())?;
         let identity = self.authenticate(context, parts).await?;
         audit.identity(&identity);
-        self.witnesses.hear_caller(&identity)?;
+        self.witnesses.hear_caller(&identity, audit.started())?;
         let era = mirror::era_of_head(&parts.headers)?;
         reject::allowed_on_route(&parts.method, era)?;
         let entitled = authorize::entitle(identity, &route)?;
-        let admission = route.limits.admit(entitled, &mut context.rates)?;
+        let admission = route.limits.admit(entitled, audit.started(), &mut context.rates)?;
         let session = self.sessions.claim(&route, admission.identity(), (parts, era), audit)?;
         context.inspected = true;
         let budget = self.budgets.of(admission.identity());
