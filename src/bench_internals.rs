@@ -4,6 +4,8 @@ use aws_lc_rs::error::Unspecified;
 
 use crate::request::verified::{Scene, VerifiedTokens};
 
+pub use crate::request::benched::Beside;
+
 /// The tokens that were verified before; none was.
 #[derive(Debug)]
 pub struct Remembered {

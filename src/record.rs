@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::net::IpAddr;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use http::StatusCode;
 
@@ -58,6 +58,8 @@ pub(crate) struct Record<'a> {
     pub(crate) upstream_time: Option<Duration>,
     /// All of it.
     pub(crate) time: Duration,
+    /// When it ended, for whatever counts by time.
+    pub(crate) ended: Instant,
 }
 
 impl Record<'_> {

@@ -77,6 +77,17 @@ impl<'a> Object<'a> {
         self.line.push(b'"');
     }
 
+    /// Several texts as one, separated by blanks.
+    pub(crate) fn texts<'t>(&mut self, name: &str, values: impl Iterator<Item = &'t str>) {
+        self.name(name);
+        self.line.push(b'"');
+        for (at, value) in values.enumerate() {
+            self.line.extend_from_slice(if at == 0 { b"" } else { b" " });
+            write_escaped(self.line, value);
+        }
+        self.line.push(b'"');
+    }
+
     pub(crate) fn number(&mut self, name: &str, value: impl itoa::Integer) {
         self.name(name);
         self.line.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
@@ -244,13 +255,15 @@ mod tests {
             let mut object = Object::begin(&mut line);
             object.text("text", &text);
             object.shown("shown", format_args!("{text}{number}{text}"));
+            object.texts("texts", [&*text, "", &*text].into_iter());
+            object.texts("none", std::iter::empty());
             object.number("number", number);
             object.truth("truth", truth);
             object.json("json", &text);
             object.end();
             prop_assert!(line.iter().all(|byte| *byte >= b' '));
             let read: serde_json::Value = serde_json::from_slice(&line).unwrap();
-            let wanted = serde_json::json!({"text": text, "shown": format!("{text}{number}{text}"), "number": number, "truth": truth, "json": text});
+            let wanted = serde_json::json!({"text": text, "shown": format!("{text}{number}{text}"), "texts": format!("{text}  {text}"), "none": "", "number": number, "truth": truth, "json": text});
             prop_assert_eq!(read, wanted);
         }
     }

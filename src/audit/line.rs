@@ -1,6 +1,5 @@
 //! What one line of the audit stream says: docs/audit.schema.json as code. What is unknown is left out.
 
-use std::fmt;
 use std::net::IpAddr;
 use std::time::SystemTime;
 
@@ -119,19 +118,7 @@ fn who(object: &mut Object<'_>, caller: &Caller, subjects: &Subjects) {
     );
     text(object, "client_id", caller.client().map(ClientId::as_str));
     text(object, "tenant", caller.tenant().map(TenantId::as_str));
-    object.shown("scopes", Scopes(caller));
+    // As in its token.
+    object.texts("scopes", caller.scopes().iter().map(Scope::as_str));
     text(object, "jti", caller.token_id());
-}
-
-/// A caller's scopes, space-separated as in its token.
-struct Scopes<'a>(&'a Caller);
-
-impl fmt::Display for Scopes<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (at, scope) in self.0.scopes().iter().map(Scope::as_str).enumerate() {
-            f.write_str(if at == 0 { "" } else { " " })?;
-            f.write_str(scope)?;
-        }
-        Ok(())
-    }
 }

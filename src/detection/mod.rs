@@ -93,7 +93,8 @@ impl Detection {
     }
 
     /// One request has ended; `tell` hears what it made suspicious.
-    pub(crate) fn ended<'a>(&self, record: &'a Record<'_>, now: Instant, mut tell: impl FnMut(&Suspicion<'a>)) {
+    pub(crate) fn ended<'a>(&self, record: &'a Record<'_>, mut tell: impl FnMut(&Suspicion<'a>)) {
+        let now = record.ended;
         let caller = record.identity.map(|identity| -> &Caller { identity });
         if record.event == "served"
             && self.step_ups.load(Ordering::Relaxed)

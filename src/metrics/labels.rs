@@ -8,8 +8,6 @@ use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEn
 use crate::mcp::Era;
 use crate::names::RouteName;
 
-use super::methods::known;
-
 /// A route, or none.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct RouteLabel {
@@ -66,10 +64,6 @@ impl RouteLabel {
         Self { route: Name(route.cloned()) }
     }
 
-    pub(super) fn name(&self) -> Option<&RouteName> {
-        self.route.0.as_ref()
-    }
-
     pub(super) fn request(
         &self,
         era: Option<Era>,
@@ -81,9 +75,9 @@ impl RouteLabel {
         RequestLabels { route: self.route.clone(), era, status: Status::of(status), outcome, reason }
     }
 
-    /// `method` is the client's text: only known ones become a label.
-    pub(super) fn operation(&self, method: &str, decision: Decision) -> OperationLabels {
-        OperationLabels { route: self.route.clone(), method: known(method), decision: decision.as_str() }
+    /// `method` is a known one: no client's text becomes a label.
+    pub(super) fn operation(&self, method: &'static str, decision: Decision) -> OperationLabels {
+        OperationLabels { route: self.route.clone(), method, decision: decision.as_str() }
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod audit;
 mod detection;
+mod known;
 mod labels;
 mod methods;
 mod plain;
@@ -67,7 +68,7 @@ pub(crate) struct Metrics {
     connections_refused: Family<ReasonLabel, Counter>,
     process: Process,
     started: Instant,
-    recent: Arc<Recent>,
+    recent: Recent,
 }
 
 impl Metrics {
@@ -87,13 +88,13 @@ impl Metrics {
             connections_refused: Family::default(),
             process: Process::started_now(),
             started: Instant::now(),
-            recent: Arc::new(Recent::new(Instant::now())),
+            recent: Recent::new(Instant::now()),
         }
     }
 
     /// The series of one route, there from the start; `None`: of what is addressed to no route.
     pub(crate) fn route(&self, name: Option<&RouteName>) -> Arc<RouteSeries> {
-        Arc::new(RouteSeries::new(self, RouteLabel::of(name)))
+        Arc::new(RouteSeries::new(self, name))
     }
 
     /// Refusals of the last hour.

@@ -1,4 +1,4 @@
-//! The series of one route, made once: a request looks up no more than how it ended.
+//! The series of one route, made once: a request looks up no more than how it ended, and that by few facts.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -10,10 +10,13 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 
 use crate::mcp::Era;
+use crate::names::RouteName;
 
 use super::Metrics;
+use super::known::Known;
 use super::labels::{Decision, OperationLabels, RequestLabels, RouteLabel};
-use super::recent::Recent;
+use super::methods::known;
+use super::recent::RouteRecent;
 
 /// See the module.
 #[derive(Debug)]
@@ -28,7 +31,18 @@ pub(crate) struct RouteSeries {
     response_bytes: Counter,
     streams: Gauge,
     under_way: Gauge,
-    recent: Arc<Recent>,
+    recent: Arc<RouteRecent>,
+    known_requests: Known<Ending>,
+    known_operations: Known<(&'static str, Decision)>,
+}
+
+/// What selects the counter of a request, beside the route.
+#[derive(Debug, PartialEq, Eq)]
+struct Ending {
+    era: Option<Era>,
+    status: Option<StatusCode>,
+    outcome: &'static str,
+    reason: &'static str,
 }
 
 /// How a request ended: what its record in the log says.
@@ -41,6 +55,7 @@ pub(crate) struct Ended {
     /// The record's `reason`; empty when it has none.
     pub(crate) reason: &'static str,
     pub(crate) is_event_stream: bool,
+    pub(crate) at: Instant,
     /// All of it.
     pub(crate) time: Duration,
     /// Until it went upstream.
@@ -54,7 +69,8 @@ pub(crate) struct Ended {
 pub(crate) struct Open(Gauge);
 
 impl RouteSeries {
-    pub(super) fn new(of: &Metrics, label: RouteLabel) -> Self {
+    pub(super) fn new(of: &Metrics, name: Option<&RouteName>) -> Self {
+        let label = RouteLabel::of(name);
         Self {
             requests: of.requests.clone(),
             operations: of.operations.clone(),
@@ -65,7 +81,9 @@ impl RouteSeries {
             response_bytes: of.response_bytes.get_or_create_owned(&label),
             streams: of.streams.get_or_create_owned(&label),
             under_way: of.under_way.clone(),
-            recent: Arc::clone(&of.recent),
+            recent: of.recent.of(name),
+            known_requests: Known::new(),
+            known_operations: Known::new(),
             label,
         }
     }
@@ -92,15 +110,19 @@ impl RouteSeries {
 
     /// The rules decided on an operation with this method.
     pub(crate) fn decided(&self, method: &str, decision: Decision) {
-        self.operations.get_or_create(&self.label.operation(method, decision)).inc();
+        let method = known(method);
+        let find = || self.operations.get_or_create_owned(&self.label.operation(method, decision));
+        self.known_operations.count((method, decision), method.len(), find);
     }
 
     /// A request has ended.
     pub(crate) fn ended(&self, ended: &Ended) {
-        let labels = self.label.request(ended.era, ended.status, ended.outcome, ended.reason);
-        self.requests.get_or_create(&labels).inc();
-        if ended.outcome == "refused" {
-            self.recent.refused(self.label.name(), ended.reason, Instant::now());
+        let Ended { era, status, outcome, reason, .. } = *ended;
+        let find = || self.requests.get_or_create_owned(&self.label.request(era, status, outcome, reason));
+        let start = reason.len() + usize::from(status.map_or(0, |status| status.as_u16()));
+        self.known_requests.count(Ending { era, status, outcome, reason }, start, find);
+        if outcome == "refused" {
+            self.recent.refused(reason, ended.at);
         }
         let whole = if ended.is_event_stream { &self.stream_time } else { &self.request_time };
         whole.observe(ended.time.as_secs_f64());

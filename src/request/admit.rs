@@ -15,7 +15,7 @@ use crate::head::Lines;
 use crate::token::Identity;
 
 use super::authorize::Entitled;
-use super::counted::{Counted, Place};
+use super::counted::{AsItIs, Counted, Place};
 use super::gcra::BoundedStore;
 use super::reject::{Rejection, whole_seconds};
 
@@ -33,7 +33,7 @@ const RATELIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy")
 #[derive(Debug)]
 pub(crate) struct Admission {
     entitled: Entitled,
-    _streams: Vec<Place<u64>>,
+    _streams: Vec<Place<u64, AsItIs>>,
 }
 
 impl Admission {
@@ -252,7 +252,7 @@ impl KeyHasher {
 struct Streams {
     per: Vec<LimitKey>,
     most: usize,
-    open: Counted<u64>,
+    open: Counted<u64, AsItIs>,
 }
 
 impl Streams {
@@ -263,7 +263,7 @@ impl Streams {
         kept.map_or_else(|| Arc::new(Self { per: per.to_vec(), most, open: Counted::new() }), Arc::clone)
     }
 
-    fn take(&self, key: u64) -> Option<Place<u64>> {
+    fn take(&self, key: u64) -> Option<Place<u64, AsItIs>> {
         self.open.take(key, self.most)
     }
 }

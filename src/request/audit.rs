@@ -132,6 +132,11 @@ impl Audit {
         self.0.request_id.as_str()
     }
 
+    /// When it began: for all that is judged by the time before its body is read.
+    pub(crate) fn started(&self) -> Instant {
+        self.0.started
+    }
+
     /// The other end of its connection.
     pub(crate) fn peer(&self) -> &PeerAddress {
         &self.0.peer
@@ -234,6 +239,7 @@ impl Drop for Audit {
 
 impl Known {
     fn told(&self) -> Record<'_> {
+        let ended = Instant::now();
         let reason = match (&self.rejection, self.end) {
             (Some(rejection), _) => Some(rejection.reason()),
             (None, End::Whole) => None,
@@ -273,7 +279,8 @@ impl Known {
             sent_bytes: self.sent,
             gateway_time: self.gateway,
             upstream_time: self.upstream,
-            time: self.started.elapsed(),
+            time: ended.saturating_duration_since(self.started),
+            ended,
         }
     }
 
@@ -284,6 +291,7 @@ impl Known {
             outcome: record.event,
             reason: record.reason.unwrap_or(""),
             is_event_stream: record.is_event_stream,
+            at: record.ended,
             time: record.time,
             gateway: record.gateway_time,
             upstream: record.upstream_time,

@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use quick_cache::DefaultHashBuilder;
+
 use crate::audit::Subjects;
 use crate::config::Log;
 use crate::mcp::Era;
@@ -32,7 +34,8 @@ pub(crate) struct RequestLog {
     /// What was served to its end has a line too.
     served: AtomicBool,
     /// When each kind was last written, and how many came since.
-    repeats: Mutex<HashMap<Kind, (Instant, u64)>>,
+    /// Hashed under a key, as fast as may be: the table is small, and nobody sees its hashes.
+    repeats: Mutex<HashMap<Kind, (Instant, u64), DefaultHashBuilder>>,
 }
 
 impl RequestLog {
@@ -51,7 +54,7 @@ impl RequestLog {
     pub(crate) fn write(&self, record: &Record<'_>, subjects: &Subjects) {
         let is_written = match (record.event, record.reason) {
             ("refused", Some(reason)) if !self.every_refusal.load(Ordering::Relaxed) => {
-                self.is_first((network_of(record.address()), reason), Instant::now())
+                self.is_first((network_of(record.address()), reason), record.ended)
             }
             // A stream that ended with its token was served too, but has a reason.
             ("served", None) => self.served.load(Ordering::Relaxed),

@@ -4,6 +4,8 @@ mod admit;
 mod audit;
 pub(crate) mod authenticate;
 mod authorize;
+#[cfg(feature = "bench-internals")]
+pub(crate) mod benched;
 pub(crate) mod body;
 pub(crate) mod budget;
 mod connect;
@@ -167,10 +169,10 @@ impl Handler {
         audit: &mut Audit,
     ) -> Result<Reply, Rejection> {
         let route = Arc::clone(&context.route);
-        self.witnesses.hear_address(context.provenance.client)?;
+        self.witnesses.hear_address(context.provenance.client, audit.started())?;
         let identity = self.authenticate(context, head).await?;
         audit.identity(&identity);
-        self.witnesses.hear_caller(&identity)?;
+        self.witnesses.hear_caller(&identity, audit.started())?;
         let era = mirror::era_of_head(&head.fields)?;
         reject::allowed_on_route(&head.method, era)?;
         let entitled = authorize::entitle(identity, &route)?;

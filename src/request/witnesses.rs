@@ -26,11 +26,11 @@ pub(crate) struct Witnesses {
 
 impl Witnesses {
     /// Whether a request from this address may be judged at all.
-    pub(crate) fn hear_address(&self, address: IpAddr) -> Result<(), Rejection> {
+    pub(crate) fn hear_address(&self, address: IpAddr, now: Instant) -> Result<(), Rejection> {
         if self.audit.as_ref().is_some_and(|audit| audit.refuses()) {
             return Err(Rejection::Unrecorded);
         }
-        let blocked = self.detection.blocks_address(address, Instant::now());
+        let blocked = self.detection.blocks_address(address, now);
         blocked.map_or(Ok(()), |retry_after| Err(Rejection::Blocked { client: false, retry_after }))
     }
 
@@ -64,8 +64,8 @@ impl Witnesses {
     }
 
     /// Whether this verified caller may go on.
-    pub(crate) fn hear_caller(&self, caller: &Caller) -> Result<(), Rejection> {
-        let blocked = self.detection.blocks_client(caller, Instant::now());
+    pub(crate) fn hear_caller(&self, caller: &Caller, now: Instant) -> Result<(), Rejection> {
+        let blocked = self.detection.blocks_client(caller, now);
         blocked.map_or(Ok(()), |retry_after| Err(Rejection::Blocked { client: true, retry_after }))
     }
 
@@ -75,7 +75,7 @@ impl Witnesses {
         if let Some(audit) = &self.audit {
             audit.ended(record);
         }
-        self.detection.ended(record, Instant::now(), |suspicion| self.suspects(suspicion));
+        self.detection.ended(record, |suspicion| self.suspects(suspicion));
         if let Some(exporter) = &self.exporter {
             exporter.ended(record);
         }

@@ -163,20 +163,22 @@ mod tests {
         let (near, far) = tokio::io::duplex(8 * 1024);
         let mut serving = tokio::task::JoinSet::new();
         serving.spawn(async move {
-            let echo = hyper::service::service_fn(|request: Request<Incoming>| async {
+            let echo = hyper::service::service_fn(|request: Request<hyper::body::Incoming>| async {
                 assert_eq!((request.uri().to_string().as_str(), request.headers().len()), ("http://h:1/x?q", 1));
-                Ok::<_, Infallible>(Response::new(request.into_body()))
+                Ok::<_, Infallible>(http::Response::new(request.into_body()))
             });
             let builder = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
             builder.serve_connection(TokioIo::new(far), echo).await.unwrap_or_default();
         });
         let sender = handshake(Box::new(near)).await.unwrap();
         let whole: Vec<u8> = (0_u8..=250).cycle().take(200_000).collect();
-        let mut request = Request::new(Upload::of(vec![whole.clone().into()]));
-        request.headers_mut().insert(HOST, http::HeaderValue::from_static("h:1"));
-        let (place, target) = (Uri::from_static("http://h:1/mcp"), PathAndQuery::from_static("/x?q"));
-        let sending = send(sender, &place, &target, request, Duration::from_secs(5));
-        let answer = sending.await.unwrap().into_body().collect().await.unwrap();
+        let mut lines = crate::head::Lines::default();
+        lines.push_text(&HOST, &["h:1"]);
+        let target = PathAndQuery::from_static("/x?q");
+        let head = Outgoing { method: http::Method::POST, target, lines };
+        let (place, upload) = (Uri::from_static("http://h:1/mcp"), Upload::of(vec![whole.clone().into()]));
+        let sending = send(sender, &place, &head, upload, Duration::from_secs(5));
+        let answer = sending.await.unwrap().body.collect().await.unwrap();
         assert!(answer.to_bytes() == whole);
     }
 
