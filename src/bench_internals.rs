@@ -5,6 +5,8 @@ use aws_lc_rs::error::Unspecified;
 use crate::connection::head::judge;
 use crate::request::verified::{Scene, VerifiedTokens};
 
+pub use crate::request::benched::Beside;
+
 /// The head of an HTTP/1 request is beyond doubt.
 pub fn judge_head(head: &[u8]) -> bool {
     judge(head).is_ok()

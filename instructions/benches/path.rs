@@ -7,10 +7,12 @@
 
 use std::hint::black_box;
 use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
 
 use gungraun::prelude::*;
-use http::{HeaderMap, HeaderName, HeaderValue, Uri};
-use portcullis::bench_internals::{Remembered, judge_head};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Uri};
+use portcullis::bench_internals::{Beside, Remembered, judge_head};
 use portcullis::config::Config;
 use portcullis::headers::{for_client, for_upstream};
 use portcullis::keys::jwks::KeySet;
@@ -18,7 +20,7 @@ use portcullis::mcp::reader::{Body, Reader};
 use portcullis::mcp::{Content, Message, Operation, mirror};
 use portcullis::policy::{Policy, Verdict};
 use portcullis::session::{Owner, Place, SessionKeys};
-use portcullis::token::Caller;
+use portcullis::token::{Caller, Identity};
 use portcullis::token::bearer::bearer;
 use portcullis::token::verify::{Expectations, Unverified};
 
@@ -92,7 +94,7 @@ fn rows() -> Vec<u8> {
         .into_bytes()
 }
 
-/// One route with twenty rules, of which the last that names a tool fits.
+/// One route with twenty rules, of which the last that names a tool fits, a limit, and an audit file with a chain.
 fn config() -> Config {
     portcullis::install_crypto();
     let rules: String =
@@ -102,6 +104,11 @@ fn config() -> Config {
 [listen]
 address = "127.0.0.1:0"
 insecure_plaintext = true
+[audit]
+sink = "file"
+file = "/dev/null"
+chain = true
+subjects = "clear"
 [[issuers]]
 name = "corp"
 issuer = "https://login.example.com"
@@ -114,6 +121,11 @@ upstream = "http://127.0.0.1:1"
 issuers = ["corp"]
 scopes = ["mcp:tools"]
 tenant = {{ allow = ["acme"] }}
+[[routes.limits]]
+per = ["client", "subject"]
+requests = 1000000
+window = "1m"
+burst = 1000000
 [routes.policy]
 default = "deny"
 rules = [
@@ -162,6 +174,26 @@ fn sessions() -> (SessionKeys, Owner, String) {
     let owner = Owner::of(&[Some("notes"), Some("alice")]);
     let sealed = keys.seal(&owner, Place::Header, "0b7c2a55-5a57-4d5e-9d4e-1f4e8e1d6f0a").unwrap();
     (keys, owner, sealed)
+}
+
+type Warm = (Beside, Arc<Identity>, Request<()>, Operation, Instant);
+
+/// What happens beside forwarding, warm: nothing is written for the first time.
+fn beside() -> Warm {
+    let (expect, keys) = issuer();
+    let checked = Unverified::read(TOKEN).unwrap().check(&expect, None, NOW).unwrap();
+    let candidates = keys.candidates(checked.key_id(), checked.algorithm());
+    let identity = Arc::new(checked.verify(&candidates).unwrap());
+    let Content::Request(operation) = message().content else { panic!("a request") };
+    let mut request = Request::post("https://mcp.example.com/mcp").body(()).unwrap();
+    *request.headers_mut() = headers();
+    let beside = Beside::new(config()).unwrap();
+    for _ in 0..10 {
+        beside.serve(&request, &identity, &operation);
+        beside.refuse(&request);
+        assert!(beside.admit(&identity, &operation, Instant::now()));
+    }
+    (beside, identity, request, operation, Instant::now())
 }
 
 #[library_benchmark(setup = head)]
@@ -241,6 +273,27 @@ fn opens_a_session_id((keys, owner, sealed): (SessionKeys, Owner, String)) -> (S
     (keys, owner, sealed)
 }
 
+// Everything that is told of a request that was served.
+#[library_benchmark(setup = beside)]
+fn records_a_served_request(beside: Warm) -> impl Sized {
+    beside.0.serve(black_box(&beside.2), &beside.1, &beside.3);
+    beside
+}
+
+// And of one without a token.
+#[library_benchmark(setup = beside)]
+fn records_a_refusal(beside: Warm) -> impl Sized {
+    beside.0.refuse(black_box(&beside.2));
+    beside
+}
+
+// Rates, open streams and memory.
+#[library_benchmark(setup = beside)]
+fn admits_a_caller(beside: Warm) -> impl Sized {
+    assert!(black_box(beside.0.admit(black_box(&beside.1), &beside.3, beside.4)));
+    beside
+}
+
 library_benchmark_group!(
     name = request,
     benchmarks = [
@@ -256,6 +309,9 @@ library_benchmark_group!(
         cleans_a_request,
         cleans_an_answer,
         opens_a_session_id,
+        records_a_served_request,
+        records_a_refusal,
+        admits_a_caller,
     ]
 );
 

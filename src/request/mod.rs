@@ -4,6 +4,8 @@ mod admit;
 mod audit;
 pub(crate) mod authenticate;
 mod authorize;
+#[cfg(feature = "bench-internals")]
+pub(crate) mod benched;
 pub(crate) mod body;
 pub(crate) mod budget;
 mod connect;
