@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::counted::ByHash;
 
 /// Locks are held for one map operation; this many of them let cores work side by side.
-const SHARDS: u64 = 16;
+const SHARDS: usize = 16;
 /// The bits of a key that choose its shard: the table in it goes by the lowest and the highest ones.
 const SHARD_SHIFT: u32 = 32;
 
@@ -18,7 +18,7 @@ pub(crate) struct Rates {
     /// What one unit takes, and what may be taken at once beyond the first one.
     unit: u64,
     tolerance: u64,
-    shards: [Mutex<ByHash<u64>>; SHARDS as usize],
+    shards: [Mutex<ByHash<u64>>; SHARDS],
     capacity_per_shard: usize,
 }
 
@@ -40,7 +40,7 @@ impl Rates {
             unit,
             tolerance: unit.saturating_mul(u64::from(burst.get() - 1)),
             shards: std::array::from_fn(|_| Mutex::default()),
-            capacity_per_shard: capacity.div_ceil(SHARDS as usize).max(1),
+            capacity_per_shard: capacity.div_ceil(SHARDS).max(1),
         }
     }
 
@@ -51,7 +51,7 @@ impl Rates {
             return Err(Spent::Unpayable);
         }
         let now = nanoseconds(now.saturating_duration_since(self.started));
-        let at = usize::try_from((key >> SHARD_SHIFT) % SHARDS).unwrap_or(0);
+        let at = usize::try_from((key >> SHARD_SHIFT) % SHARDS as u64).unwrap_or(0);
         let shard = self.shards.get(at).ok_or(Spent::Unpayable)?;
         let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
         let known = shard.get_mut(&key);
@@ -61,14 +61,13 @@ impl Rates {
             return Err(Spent::For(Duration::from_nanos(earliest - now)));
         }
         let next = arrival.saturating_add(self.unit).saturating_add(more);
-        match known {
-            Some(known) => *known = next,
-            None => {
-                if shard.len() >= self.capacity_per_shard {
-                    shed(&mut shard);
-                }
-                shard.insert(key, next);
+        if let Some(known) = known {
+            *known = next;
+        } else {
+            if shard.len() >= self.capacity_per_shard {
+                shed(&mut shard);
             }
+            shard.insert(key, next);
         }
         let left = (now.saturating_add(self.tolerance).saturating_add(self.unit)).saturating_sub(next) / self.unit;
         Ok(u32::try_from(left).unwrap_or(u32::MAX))
@@ -180,7 +179,7 @@ mod tests {
 
     #[test]
     fn d21_the_idlest_eighth_gives_way_at_once_and_the_busiest_stay() {
-        let (rates, start) = two_per_minute(SHARDS as usize * 80);
+        let (rates, start) = two_per_minute(SHARDS * 80);
         // All of one shard, and none of them idle long enough to have its burst again.
         let arrive = |key: u32| rates.take(u64::from(key), units(1), start + Duration::from_millis(1) * key).unwrap();
         let is_known = |key: u32| rates.shards[0].lock().unwrap().contains_key(&u64::from(key));
