@@ -20,7 +20,9 @@ pub(crate) struct Itself(u64);
 impl Hasher for Itself {
     fn write(&mut self, bytes: &[u8]) {
         // Numbers come below; whatever else would come shall still spread.
-        bytes.iter().for_each(|byte| self.0 = self.0.rotate_left(8) ^ u64::from(*byte));
+        for byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        }
     }
 
     fn write_u64(&mut self, number: u64) {
