@@ -16,11 +16,12 @@ pub struct Remembered {
 impl Remembered {
     /// With a key of its own.
     pub fn new() -> Result<Self, Unspecified> {
-        Ok(Self { tokens: VerifiedTokens::new()?, scene: Scene::of("one route") })
+        let tokens = VerifiedTokens::new()?;
+        Ok(Self { scene: tokens.scene("one route")?, tokens })
     }
 
     /// Looks for a token.
     pub fn knows(&self, token: &str) -> bool {
-        self.tokens.get(&self.tokens.fingerprint(&self.scene, None, token)).is_some()
+        self.tokens.fingerprint(&self.scene, None, token).is_ok_and(|token| self.tokens.get(&token).is_some())
     }
 }

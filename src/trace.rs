@@ -114,7 +114,7 @@ mod tests {
         let trace = Trace::begin(&Fields::from(&headers));
         let mut lines = Lines::default();
         trace.write(&mut lines);
-        lines.to_map()
+        lines.into_map()
     }
 
     #[test]

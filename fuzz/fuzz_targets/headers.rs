@@ -33,7 +33,7 @@ fuzz_target!(|data: &[u8]| {
     let stated = [HeaderName::from_static("x-stated")];
     for_upstream(&fields, &Stated::new(stated.iter()), Passing { mirrors: true, codings: true }, &mut up);
     for_client(&fields, Bytes::Same, &mut down);
-    for (passed, upstream) in [(up.to_map(), true), (down.to_map(), false)] {
+    for (passed, upstream) in [(up.into_map(), true), (down.into_map(), false)] {
         for (name, value) in &passed {
             let had = |had: &HeaderValue| had.as_bytes().trim_ascii() == value.as_bytes();
             assert!(headers.get_all(name).iter().any(had), "{name} is made up");

@@ -8,8 +8,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::time::{Instant, Sleep};
+use pin_project_lite::pin_project;
+use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
+
+use crate::deadline::Deadline;
 
 tokio::task_local! {
     /// The stream in whose task this code runs.
@@ -53,37 +56,31 @@ where
     F: Future<Output = ()> + Send + 'static,
 {
     fn execute(&self, stream: F) {
-        let watched =
-            Watched { stream: Box::pin(stream), handed: Arc::default(), patience: self.patience, timer: None };
-        self.tasks.spawn(watched);
+        let (handed, late) = (Arc::default(), Deadline::default());
+        self.tasks.spawn(Watched { stream, handed, patience: self.patience, late });
     }
 }
 
-/// Ends early, and so resets its stream, when the client takes nothing for too long.
-struct Watched<F> {
-    stream: Pin<Box<F>>,
-    handed: Arc<Handed>,
-    patience: Duration,
-    timer: Option<Pin<Box<Sleep>>>,
+pin_project! {
+    /// Ends early, and so resets its stream, when the client takes nothing for too long.
+    struct Watched<F> {
+        #[pin]
+        stream: F,
+        handed: Arc<Handed>,
+        patience: Duration,
+        late: Deadline,
+    }
 }
 
 impl<F: Future<Output = ()>> Future for Watched<F> {
     type Output = ();
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let this = &mut *self;
-        if CURRENT.sync_scope(Arc::clone(&this.handed), || this.stream.as_mut().poll(cx)).is_ready() {
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = self.project();
+        if CURRENT.sync_scope(Arc::clone(this.handed), || this.stream.poll(cx)).is_ready() {
             return Poll::Ready(());
         }
-        let Some(since) = this.handed.since() else {
-            this.timer = None;
-            return Poll::Pending;
-        };
-        let at = since + this.patience;
-        let timer = this.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(at)));
-        if timer.deadline() != at {
-            timer.as_mut().reset(at);
-        }
-        timer.as_mut().poll(cx)
+        this.late.set(this.handed.since().map(|since| since + *this.patience));
+        this.late.poll(cx)
     }
 }

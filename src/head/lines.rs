@@ -1,5 +1,6 @@
 //! Header fields on their way out, as the lines that they are in HTTP/1: written once, in the order in which they are said. Pure.
 
+use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 /// See the module. No line holds another one, whatever it was made of.
@@ -61,20 +62,20 @@ impl Lines {
         self.0.is_empty()
     }
 
-    /// Where lines do not go (HTTP/2).
-    pub fn to_map(&self) -> HeaderMap {
+    /// Where lines do not go (HTTP/2): values stay places in one text.
+    pub fn into_map(self) -> HeaderMap {
         let mut map = HeaderMap::with_capacity(ROOM_FOR_FIELDS);
-        let mut rest = self.0.as_slice();
-        while let Some(end) = memchr::memchr(b'\r', rest) {
-            let (line, after) = rest.split_at_checked(end).unwrap_or_default();
-            if let Some(colon) = memchr::memchr(b':', line)
-                && let Some((name, value)) = line.split_at_checked(colon)
-                && let (Ok(name), Ok(value)) =
-                    (HeaderName::from_bytes(name), HeaderValue::from_bytes(value.get(2..).unwrap_or_default()))
+        let text = Bytes::from(self.0);
+        let mut at = 0;
+        while let Some(length) = text.get(at..).and_then(|rest| memchr::memchr(b'\r', rest)) {
+            let line = text.slice(at..at + length);
+            if let Some(colon) = memchr::memchr(b':', &line)
+                && let Some(name) = line.get(..colon).and_then(|name| HeaderName::from_bytes(name).ok())
+                && let Ok(value) = HeaderValue::from_maybe_shared(line.slice((colon + 2).min(line.len())..))
             {
                 map.append(name, value);
             }
-            rest = after.get(2..).unwrap_or_default();
+            at += length + 2;
         }
         map
     }
@@ -99,9 +100,9 @@ mod tests {
         let mut others = lines.clone();
         others.extend(&lines);
         assert_eq!(lines.as_bytes(), b"host: h\r\naccept: a/b\r\nx-empty: \r\n");
-        let map = others.to_map();
+        let map = others.into_map();
         assert!(map.len() == 6 && map.get_all(ACCEPT).iter().count() == 2 && map["x-empty"] == "");
-        assert!(Lines::default().is_empty() && Lines::default().to_map().is_empty() && lines.len() == 33);
+        assert!(Lines::default().is_empty() && Lines::default().into_map().is_empty() && lines.len() == 33);
     }
 
     proptest! {
@@ -113,7 +114,7 @@ mod tests {
             let mut lines = Lines::default();
             lines.push_text(&HOST, &[&text]);
             prop_assert_eq!(lines.as_bytes().iter().filter(|byte| **byte == b'\n').count(), 1);
-            prop_assert!(lines.to_map().len() == 1);
+            prop_assert!(lines.clone().into_map().len() == 1);
         }
     }
 }

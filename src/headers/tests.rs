@@ -35,7 +35,7 @@ const EVERYTHING: Passing = Passing { mirrors: true, codings: true };
 fn up(headers: &HeaderMap, stated: &[HeaderName], passing: Passing) -> HeaderMap {
     let mut lines = Lines::default();
     super::for_upstream(&Fields::from(headers), &Stated::new(stated.iter()), passing, &mut lines);
-    lines.to_map()
+    lines.into_map()
 }
 
 fn for_upstream(headers: &HeaderMap) -> HeaderMap {
@@ -45,7 +45,7 @@ fn for_upstream(headers: &HeaderMap) -> HeaderMap {
 fn down(headers: &HeaderMap, bytes: Bytes) -> HeaderMap {
     let mut lines = Lines::default();
     super::for_client(&Fields::from(headers), bytes, &mut lines);
-    lines.to_map()
+    lines.into_map()
 }
 
 fn for_client(headers: &HeaderMap) -> HeaderMap {

@@ -1,11 +1,10 @@
 //! What everything that waits to be read or sent may hold in memory, in all and for one caller (threat D23).
 
-use std::hash::BuildHasher;
+use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
-use quick_cache::DefaultHashBuilder;
 
 use crate::config::Limits;
 use crate::token::Caller;
@@ -23,7 +22,7 @@ pub(crate) struct Budgets {
     /// Of all, and of one caller.
     made_of: (u64, u64),
     rooms: Arc<Rooms>,
-    hasher: DefaultHashBuilder,
+    hasher: RandomState,
 }
 
 /// Bytes that are free, of all and of each share. Nobody waits for any: so they are counted, and nothing else.
@@ -48,7 +47,7 @@ impl Budgets {
     /// `buffered_bytes` in all. One body must fit into a share.
     pub(crate) fn new(limits: &Limits) -> Self {
         let (all, share) = sizes(limits);
-        Self { made_of: (all, share), rooms: Rooms::new(all, share, SHARES), hasher: DefaultHashBuilder::default() }
+        Self { made_of: (all, share), rooms: Rooms::new(all, share, SHARES), hasher: RandomState::new() }
     }
 
     /// The same while the sizes are; else what is held under the old ones is not counted any more.

@@ -139,7 +139,7 @@ mod tests {
             let provenance = Provenance { client: peer.canonical, peer: peer.canonical, hops, secure: true };
             let mut lines = Lines::default();
             write_provenance(&provenance, &peer, Some("h.example"), &mut lines);
-            let headers = lines.to_map();
+            let headers = lines.into_map();
             assert!(headers[X_FORWARDED_HOST] == "h.example" && headers[X_FORWARDED_PROTO] == "https");
             [header::FORWARDED, X_FORWARDED_FOR].map(|name| headers[name].to_str().unwrap().to_owned())
         };

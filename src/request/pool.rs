@@ -18,8 +18,9 @@ use super::upload::{Outbox, Outgoing, Upload};
 
 /// An unused connection to an upstream is closed after this.
 const IDLE: Duration = Duration::from_secs(30);
-/// Unused connections that are kept for one upstream.
-const MAX_IDLE: usize = 64;
+/// Unused connections that are kept for one upstream: as many as were busy a moment ago where callers are many, for making a new one
+/// for a request costs as much as the request. Each holds a socket and hardly any memory.
+const MAX_IDLE: usize = 1024;
 
 /// What an upstream answers.
 #[derive(Debug)]

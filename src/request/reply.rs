@@ -38,7 +38,7 @@ impl Reply {
     pub(crate) fn decoded(self) -> Response<ReplyBody> {
         let mut response = Response::new(self.body);
         *response.status_mut() = self.status;
-        *response.headers_mut() = self.lines.to_map();
+        *response.headers_mut() = self.lines.into_map();
         response
     }
 }

@@ -87,7 +87,11 @@ impl Authenticator {
             None => Arc::new(VerifiedTokens::new().map_err(|_| SetUpError::Random)?),
         };
         Ok(Self {
-            routes: config.routes.iter().map(|route| gate(route, &config.issuers, &stores)).collect(),
+            routes: config
+                .routes
+                .iter()
+                .map(|route| gate(route, &config.issuers, &stores, &verified))
+                .collect::<Result<_, _>>()?,
             stores,
             verified,
             failures: failures.map_or_else(|| Arc::new(FailureBudget::new(most, window, Instant::now())), Arc::clone),
@@ -119,6 +123,8 @@ impl Authenticator {
         let presented = Presented { token: bearer(fields, uri)?, tenant, now: seconds_since_1970() };
         let gate = self.routes.get(route).ok_or(TokenError::Issuer)?;
         let fingerprint = self.verified.fingerprint(&gate.scene, tenant, presented.token);
+        // The library has no reason to refuse; if it did, nothing could be told apart.
+        let fingerprint = fingerprint.map_err(|_| Rejection::Internal)?;
         if let Some(identity) = self.recall(&fingerprint, presented.now)? {
             return Ok(identity);
         }
@@ -188,7 +194,12 @@ impl From<Unavailable> for Rejection {
     }
 }
 
-fn gate(route: &RouteConfig, issuers: &[IssuerConfig], stores: &[Arc<KeyStore>]) -> Gate {
+fn gate(
+    route: &RouteConfig,
+    issuers: &[IssuerConfig],
+    stores: &[Arc<KeyStore>],
+    verified: &VerifiedTokens,
+) -> Result<Gate, SetUpError> {
     let trusted = route.issuers.iter().filter_map(|&index| {
         let expect = Expectations::new(route, issuers.get(index)?);
         Some(Trusted { expect, store: Arc::clone(stores.get(index)?) })
@@ -198,7 +209,7 @@ fn gate(route: &RouteConfig, issuers: &[IssuerConfig], stores: &[Arc<KeyStore>])
     let described = trusted.iter().map(|trusted| format!("{:?} {}\n", trusted.expect, trusted.store.number()));
     // The fields that tell an upstream who somebody is are remembered with the identity.
     let scene = format!("{}\n{:?}\n{}", route.name, route.identity, described.collect::<String>());
-    Gate { scene: Scene::of(&scene), trusted }
+    Ok(Gate { scene: verified.scene(&scene).map_err(|_| SetUpError::Random)?, trusted })
 }
 
 fn verify_with(checked: Checked<'_>, keys: &Keys) -> Result<Identity, TokenError> {

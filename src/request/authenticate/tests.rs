@@ -236,7 +236,8 @@ async fn c23_a_cached_token_dies_with_its_exp() {
     let key = TestKey::new("a");
     let gate = Gate::open(&[&key], LONG).await;
     let token = key.sign(&gate.claims_with("exp", json!(now() + 2)));
-    let fingerprint = gate.authenticator.verified.fingerprint(&gate.authenticator.routes[NOTES].scene, None, &token);
+    let fingerprint =
+        gate.authenticator.verified.fingerprint(&gate.authenticator.routes[NOTES].scene, None, &token).unwrap();
     let expires_at = gate.present(&token).await.unwrap().expires_at();
     let recall = |at| gate.authenticator.recall(&fingerprint, at).unwrap();
     assert!(recall(expires_at - 1).is_some());
@@ -252,7 +253,8 @@ async fn o11_a_clock_that_steps_ahead_and_back_costs_one_verification() {
     let key = TestKey::new("a");
     let gate = Gate::open(&[&key], LONG).await;
     let token = key.sign(&gate.claims());
-    let fingerprint = gate.authenticator.verified.fingerprint(&gate.authenticator.routes[NOTES].scene, None, &token);
+    let fingerprint =
+        gate.authenticator.verified.fingerprint(&gate.authenticator.routes[NOTES].scene, None, &token).unwrap();
     gate.present(&token).await.unwrap();
     let recalled = |at| gate.authenticator.recall(&fingerprint, at).unwrap().is_some();
     let ahead = now() + 10 * 365 * 24 * 3600;
@@ -408,11 +410,11 @@ fn d21_a_million_tokens_hold_under_2_kib_for_each_that_is_remembered() {
 
     let identity = runtime.block_on(gate.present(&tokens[0])).unwrap();
     let verified = Verified { identity, store: Arc::clone(&gate.authenticator.stores[0]) };
-    let scene = Scene::of("a route");
+    let scene = gate.authenticator.verified.scene("a route").unwrap();
     let remember = |from: u64, count: u64| {
         allocation_counter::measure(|| {
             for number in from..from + count {
-                let token = gate.authenticator.verified.fingerprint(&scene, None, &number.to_string());
+                let token = gate.authenticator.verified.fingerprint(&scene, None, &number.to_string()).unwrap();
                 gate.authenticator.verified.insert(token, verified.clone());
             }
         })

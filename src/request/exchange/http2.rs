@@ -47,7 +47,7 @@ pub(crate) async fn send(
     let taken = Arc::new(Taken(Mutex::new(Instant::now())));
     let mut request = Request::new(Flow::new(upload, Arc::clone(&taken)));
     *request.method_mut() = head.method.clone();
-    *request.headers_mut() = head.lines.to_map();
+    *request.headers_mut() = head.lines.clone().into_map();
     // RFC 9113 §8.3.1: the authority stands in a pseudo-field.
     request.headers_mut().remove(HOST);
     *request.uri_mut() = absolute(place, &head.target);

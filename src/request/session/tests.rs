@@ -21,7 +21,7 @@ fn alice() -> Owner {
 fn written(session: &Session, era: Era) -> HeaderMap {
     let mut lines = Lines::default();
     session.write(era, &mut lines);
-    lines.to_map()
+    lines.into_map()
 }
 
 #[test]
