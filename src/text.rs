@@ -104,6 +104,13 @@ impl<'a> Object<'a> {
         self.line.extend_from_slice(json.as_bytes());
     }
 
+    /// Members that were written before by [`members`].
+    pub(crate) fn members(&mut self, written: &[u8]) {
+        let written = if self.is_empty { written.strip_prefix(b",").unwrap_or(written) } else { written };
+        self.is_empty &= written.is_empty();
+        self.line.extend_from_slice(written);
+    }
+
     /// An object in it.
     pub(crate) fn object(&mut self, name: &str, write: impl FnOnce(&mut Object<'_>)) {
         self.name(name);
@@ -143,6 +150,13 @@ impl<'a> Object<'a> {
         self.line.extend_from_slice(name.as_bytes());
         self.line.extend_from_slice(b"\":");
     }
+}
+
+/// Members for objects to come, each behind a comma.
+pub(crate) fn members(write: impl FnOnce(&mut Object<'_>)) -> Box<[u8]> {
+    let mut line = Vec::new();
+    write(&mut Object { line: &mut line, is_empty: false });
+    line.into()
 }
 
 /// RFC 3339 in UTC, to the microsecond, without quotes. Times of one second begin alike: so the beginning is kept.

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use crate::mcp::Era;
 use crate::names::{ClientId, Scope, TenantId};
 use crate::record::Record;
-use crate::text::Object;
+use crate::text::{Object, members};
 use crate::token::{Caller, Kind};
 
 use super::subject::Subjects;
@@ -41,7 +41,10 @@ pub(super) fn of_request(record: &Record<'_>, subjects: &Subjects, line: &mut Ve
     object.text("http_method", record.http_method);
     object.text("path", record.path);
     if let Some(identity) = record.identity {
-        who(&mut object, identity, subjects);
+        match identity.recorded(subjects.number(), |caller| members(|object| who(object, caller, subjects))) {
+            Some(written) => object.members(written),
+            None => who(&mut object, identity, subjects),
+        }
     }
     text(&mut object, "era", record.era.map(Era::as_str));
     text(&mut object, "mcp_method", record.mcp_method);

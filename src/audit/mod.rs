@@ -20,7 +20,7 @@ use crate::spool::{Spool, with_line};
 
 pub(crate) use line::Event;
 use sink::Sink;
-pub(crate) use subject::Subjects;
+pub(crate) use subject::{CLEAR, Subjects};
 pub use verify::{Break, Chained, Verifier};
 use writer::{State, Writer};
 

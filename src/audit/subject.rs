@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use aws_lc_rs::hmac;
 
@@ -14,29 +15,47 @@ use super::chain::hex;
 const DIGEST_BYTES: usize = 16;
 
 /// See the module.
-pub(crate) enum Subjects {
+pub(crate) struct Subjects {
+    said: Said,
+    /// No two settings have the same.
+    number: u64,
+}
+
+enum Said {
     Clear,
     Hashed(Box<hmac::Key>),
     Omitted,
 }
 
+/// Where there is no stream that says otherwise.
+pub(crate) static CLEAR: Subjects = Subjects { said: Said::Clear, number: 0 };
+
+/// Of the next setting; 0 is that of no stream.
+static NEXT: AtomicU64 = AtomicU64::new(1);
+
 impl Subjects {
     pub(crate) fn new(setting: &watching::Subjects) -> Self {
-        match setting {
-            watching::Subjects::Clear => Self::Clear,
+        let said = match setting {
+            watching::Subjects::Clear => Said::Clear,
             watching::Subjects::Hashed(key) => {
-                Self::Hashed(Box::new(hmac::Key::new(hmac::HMAC_SHA256, key.0.as_bytes())))
+                Said::Hashed(Box::new(hmac::Key::new(hmac::HMAC_SHA256, key.0.as_bytes())))
             }
-            watching::Subjects::Omitted => Self::Omitted,
-        }
+            watching::Subjects::Omitted => Said::Omitted,
+        };
+        Self { said, number: NEXT.fetch_add(1, Ordering::Relaxed) }
+    }
+
+    /// What is kept for this setting is for no other.
+    pub(crate) fn number(&self) -> u64 {
+        self.number
     }
 
     /// This caller's.
     pub(crate) fn of<'a>(&self, caller: &'a Caller) -> Option<Cow<'a, str>> {
-        match self {
-            Self::Clear => Some(Cow::Borrowed(caller.subject().as_str())),
-            Self::Hashed(key) => Some(Cow::Owned(hashed(key, caller))),
-            Self::Omitted => None,
+        match &self.said {
+            Said::Clear => Some(Cow::Borrowed(caller.subject().as_str())),
+            Said::Hashed(key) => Some(Cow::Owned(hashed(key, caller))),
+            Said::Omitted => None,
         }
     }
 }
@@ -50,10 +69,10 @@ fn hashed(key: &hmac::Key, caller: &Caller) -> String {
 
 impl fmt::Debug for Subjects {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Clear => "Clear",
-            Self::Hashed(_) => "Hashed(…)",
-            Self::Omitted => "Omitted",
+        f.write_str(match self.said {
+            Said::Clear => "Clear",
+            Said::Hashed(_) => "Hashed(…)",
+            Said::Omitted => "Omitted",
         })
     }
 }

@@ -139,11 +139,16 @@ fn is_host(host: &str) -> bool {
         return inner.strip_suffix(']').is_some_and(|address| address.parse::<std::net::Ipv6Addr>().is_ok());
     }
     let plain = if host.contains('{') { Cow::Owned(host.replace(TENANT, "t")) } else { Cow::Borrowed(host) };
-    !plain.is_empty()
-        && plain.len() <= 253
-        && plain.split('.').all(|label| {
-            !label.is_empty() && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
-        })
+    !plain.is_empty() && plain.len() <= 253 && has_labels(plain.as_bytes())
+}
+
+/// Labels between single dots, none of them empty.
+fn has_labels(host: &[u8]) -> bool {
+    let is_label = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
+    let (good, last) = host.iter().fold((true, b'.'), |(good, before), &byte| {
+        (good & (is_label(byte) | ((byte == b'.') & (before != b'.'))), byte)
+    });
+    good && last != b'.'
 }
 
 impl Resource {

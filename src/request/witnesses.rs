@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use crate::audit::{AuditLog, Event, Subjects};
+use crate::audit::{AuditLog, CLEAR, Event};
 use crate::detection::{Detection, Suspicion};
 use crate::names::ClientId;
 use crate::record::Record;
@@ -71,7 +71,7 @@ impl Witnesses {
 
     /// One request has ended.
     pub(crate) fn ended(&self, record: &Record<'_>) {
-        self.log.write(record, self.audit.as_ref().map_or(&Subjects::Clear, |audit| audit.subjects()));
+        self.log.write(record, self.audit.as_ref().map_or(&CLEAR, |audit| audit.subjects()));
         if let Some(audit) = &self.audit {
             audit.ended(record);
         }

@@ -22,12 +22,20 @@ pub struct Identity {
     key: Fingerprint,
     /// What an upstream is told of it.
     told: OnceLock<Lines>,
+    /// What records say of it, and whose words these are.
+    recorded: OnceLock<(u64, Box<[u8]>)>,
 }
 
 impl Identity {
     /// The lines that tell an upstream who this is: made at the first request of its token, for a token has one route.
     pub fn told(&self, make: impl FnOnce(&Caller) -> Lines) -> &Lines {
         self.told.get_or_init(|| make(&self.caller))
+    }
+
+    /// What records say of this caller: made at the first record, for whoever asks first; `None` for others.
+    pub fn recorded(&self, of: u64, make: impl FnOnce(&Caller) -> Box<[u8]>) -> Option<&[u8]> {
+        let (whose, text) = self.recorded.get_or_init(|| (of, make(&self.caller)));
+        (*whose == of).then_some(text)
     }
 
     /// `exp` plus leeway: seconds since 1970 at which the token is refused.
@@ -187,7 +195,7 @@ impl Checked<'_> {
     pub fn verify(self, keys: &[&VerificationKey]) -> Result<Identity, TokenError> {
         let key = signer(self.token.message, &self.token.signature, self.algorithm, keys)?;
         let (expires_at, key) = (self.expires_at, *key.fingerprint());
-        Ok(Identity { caller: self.claimed()?, expires_at, key, told: OnceLock::new() })
+        Ok(Identity { caller: self.claimed()?, expires_at, key, told: OnceLock::new(), recorded: OnceLock::new() })
     }
 
     /// What the token says of its bearer, unproven: for `explain`, which lets nobody in.

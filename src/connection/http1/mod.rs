@@ -11,7 +11,7 @@ mod wire;
 
 use std::future::poll_fn;
 use std::io;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
 use std::time::Duration;
@@ -20,6 +20,7 @@ use http::Version;
 use http::header::CONNECTION;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::time::{Instant, timeout};
+use tokio_util::sync::WaitForCancellationFuture;
 
 use crate::config::Limits;
 use crate::head::Head;
@@ -64,11 +65,13 @@ impl Connections {
     {
         let bounds = HeadBounds { bytes: limits.header_bytes, time: limits.header_timeout };
         let mut wire = Mutex::new(Wire::new(stream, bounds));
+        // Made once for the connection: each would be entered in a list that all connections share.
+        let mut stop = pin!(self.stop.cancelled());
         let serving = async {
             loop {
                 let own = wire.get_mut().unwrap_or_else(PoisonError::into_inner);
                 own.expect_head(Instant::now() + limits.idle_timeout);
-                let after = match self.next(own).await {
+                let after = match next(own, stop.as_mut()).await {
                     Next::Request(head) => self.exchange(&mut wire, head, &peer).await,
                     Next::Refused(fault) => {
                         let reply = self.live.handler().fault(&peer, &Head::unreadable(), fault);
@@ -92,28 +95,6 @@ impl Connections {
             // Over time is as good as done: the socket is closed either way.
             timeout(MAX_DRAIN_TIME, close(&mut wire, after == After::Ends)).await.unwrap_or_default();
         }
-    }
-
-    /// The next head; none once the gateway stops.
-    async fn next<S>(&self, wire: &mut Wire<S>) -> Next
-    where
-        S: AsyncRead + AsyncWrite + Unpin,
-    {
-        let mut stop = pin!(self.stop.cancelled());
-        let mut stops = false;
-        poll_fn(|cx| {
-            if let Poll::Ready(next) = wire.poll_next(cx) {
-                return Poll::Ready(next);
-            }
-            if !stops && stop.as_mut().poll(cx).is_ready() {
-                stops = true;
-                // A request that was on its way may come, but not for long.
-                wire.hurry(Instant::now() + if wire.is_idle() { Duration::ZERO } else { END_TIME });
-                return wire.poll_next(cx);
-            }
-            Poll::Pending
-        })
-        .await
     }
 
     /// One request and its answer. The client's end is felt while both are under way.
@@ -154,6 +135,27 @@ impl Connections {
         })
         .await
     }
+}
+
+/// The next head; none once the gateway stops.
+async fn next<S>(wire: &mut Wire<S>, mut stop: Pin<&mut WaitForCancellationFuture<'_>>) -> Next
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let mut stops = false;
+    poll_fn(|cx| {
+        if let Poll::Ready(next) = wire.poll_next(cx) {
+            return Poll::Ready(next);
+        }
+        if !stops && stop.as_mut().poll(cx).is_ready() {
+            stops = true;
+            // A request that was on its way may come, but not for long.
+            wire.hurry(Instant::now() + if wire.is_idle() { Duration::ZERO } else { END_TIME });
+            return wire.poll_next(cx);
+        }
+        Poll::Pending
+    })
+    .await
 }
 
 async fn send<S>(wire: &mut Wire<S>, mut sending: Sending) -> After
