@@ -68,6 +68,14 @@ impl<'a> Object<'a> {
         write_string(self.line, value);
     }
 
+    /// Text without anything to escape, by construction: digits, addresses, words of the source.
+    pub(crate) fn word(&mut self, name: &str, value: &str) {
+        self.name(name);
+        for part in ["\"", value, "\""] {
+            self.line.extend_from_slice(part.as_bytes());
+        }
+    }
+
     /// What shows itself as text.
     pub(crate) fn shown(&mut self, name: &str, value: impl fmt::Display) {
         self.name(name);

@@ -30,13 +30,15 @@ pub(crate) struct Event<'a> {
 /// One decision on one request.
 pub(super) fn of_request(record: &Record<'_>, subjects: &Subjects, line: &mut Vec<u8>) {
     let mut object = begin(line, record.began, "request");
-    object.text("outcome", record.event);
-    text(&mut object, "reason", record.reason);
+    object.word("outcome", record.event);
+    if let Some(reason) = record.reason {
+        object.word("reason", reason);
+    }
     text(&mut object, "detail", record.detail);
-    object.text("request_id", record.request_id);
-    object.text("trace_id", record.trace.trace_id_text());
-    object.text("peer", &record.peer.ip_text);
-    object.text("client_address", record.client_address_text().as_deref().unwrap_or(&record.peer.ip_text));
+    object.word("request_id", record.request_id);
+    object.word("trace_id", record.trace.trace_id_text());
+    object.word("peer", &record.peer.ip_text);
+    object.word("client_address", record.client_address_text().as_deref().unwrap_or(&record.peer.ip_text));
     text(&mut object, "route", record.route);
     object.text("http_method", record.http_method);
     object.text("path", record.path);
@@ -98,7 +100,7 @@ fn begin<'a>(line: &'a mut Vec<u8>, time: SystemTime, event: &str) -> Object<'a>
     object.number("v", VERSION);
     // Microseconds tell the order within one gateway.
     object.time("time", time);
-    object.text("event", event);
+    object.word("event", event);
     object
 }
 

@@ -16,6 +16,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
 use std::time::Duration;
 
+use futures_util::poll;
 use http::Version;
 use http::header::CONNECTION;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
@@ -115,11 +116,13 @@ impl Connections {
         if after != After::Goes || !is_unread {
             return after;
         }
-        // What is left of a refused body is read, so that the next request is found behind it.
-        match timeout(MAX_DRAIN_TIME, own.drain(MAX_DRAINED_BYTES)).await {
-            Ok(true) => After::Goes,
-            Ok(false) | Err(_) => After::Ends,
-        }
+        // What is left of a refused body is read, so that the next request is found behind it. Most of it is there.
+        let mut draining = pin!(own.drain(MAX_DRAINED_BYTES));
+        let is_drained = match poll!(draining.as_mut()) {
+            Poll::Ready(drained) => drained,
+            Poll::Pending => timeout(MAX_DRAIN_TIME, draining).await.unwrap_or(false),
+        };
+        if is_drained { After::Goes } else { After::Ends }
     }
 
     /// `None`: the client has left before.

@@ -4,11 +4,12 @@ use std::future::poll_fn;
 use std::io;
 use std::mem::MaybeUninit;
 use std::pin::Pin;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf as _, Bytes, BytesMut};
 use http::header::EXPECT;
+use memchr::memmem::Finder;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 use tokio_util::io::poll_read_buf;
@@ -23,6 +24,9 @@ use super::HeadBounds;
 
 /// One read from the socket: a whole TLS record.
 const READ_BYTES: usize = 16 * 1024;
+
+/// Made once: making it costs as much as looking.
+static END_OF_HEAD: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\r\n\r\n"));
 
 /// RFC 9110 §15.2.1.
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
@@ -112,7 +116,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         }
         let unsearched = self.searched.saturating_sub(3).min(self.input.len());
         let tail = self.input.get(unsearched..).unwrap_or_default();
-        let end = memchr::memmem::find(tail, b"\r\n\r\n").map(|at| unsearched + at + 4);
+        let end = END_OF_HEAD.find(tail).map(|at| unsearched + at + 4);
         match end {
             Some(end) if end > self.bounds.bytes => Some(Err(too_long(&self.input))),
             Some(end) => Some(self.begin(end)),

@@ -52,13 +52,13 @@ impl Rejection {
     fn body(&self, asker: &Asker<'_>) -> Vec<u8> {
         let mut body = Vec::with_capacity(ROOM);
         let plain = |object: &mut Object<'_>| {
-            object.text("error", self.face().1);
+            object.word("error", self.face().1);
             object.shown("error_description", self.description());
-            object.text("request_id", asker.request_id);
+            object.word("request_id", asker.request_id);
         };
         let mut object = Object::begin(&mut body);
         if asker.inspected || self.is_json_rpc() {
-            object.text("jsonrpc", "2.0");
+            object.word("jsonrpc", "2.0");
             // The id is JSON text already, repeated as it was written (JSON-RPC 2.0 §5).
             object.written("id", asker.id.map_or("null", RequestId::as_json));
             object.object("error", |error| {
