@@ -58,7 +58,8 @@ impl Returning<'_> {
         let (bytes, body) = match treatment {
             Treatment::Pass => self.streamed(body, None, &fields),
             Treatment::Events(editor) => self.streamed(body, Some(editor), &fields),
-            Treatment::Whole(eyes) => self.whole(body, eyes, status).await?,
+            // Boxed: what few answers need must not make room for itself in every request.
+            Treatment::Whole(eyes) => Box::pin(self.whole(body, eyes, status)).await?,
             Treatment::WithoutBody => without_body(),
         };
         let mut reply = Reply::new(status, body);
