@@ -5,12 +5,23 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 
 /// See the module. No line holds another one, whatever it was made of.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Lines(Vec<u8>);
+pub struct Lines {
+    text: Vec<u8>,
+    /// Where the fields begin: behind a message's first line, where there is one.
+    begin: usize,
+}
 
 impl Lines {
     /// None, and room for so many bytes of them.
     pub fn with_room(bytes: usize) -> Self {
-        Self(Vec::with_capacity(bytes))
+        Self { text: Vec::with_capacity(bytes), begin: 0 }
+    }
+
+    /// Behind this first line of a message.
+    pub(crate) fn behind(first: &[&str], room: usize) -> Self {
+        let mut text = Vec::with_capacity(room);
+        first.iter().chain(&["\r\n"]).for_each(|part| text.extend_from_slice(part.as_bytes()));
+        Self { begin: text.len(), text }
     }
 
     /// A field whose value is one already.
@@ -20,65 +31,95 @@ impl Lines {
 
     /// A field that was judged before: its name is a token, its value has no control bytes.
     pub(crate) fn push_judged(&mut self, name: &[u8], value: &[u8]) {
-        self.0.reserve(name.len() + value.len() + 4);
+        self.text.reserve(name.len() + value.len() + 4);
         for part in [name, b": ", value, b"\r\n"] {
-            self.0.extend_from_slice(part);
+            self.text.extend_from_slice(part);
         }
     }
 
     /// A field whose value is visible ASCII by construction; one that is not becomes an empty value rather than a second line.
     pub fn push_text(&mut self, name: &HeaderName, parts: &[&str]) {
-        self.0.extend_from_slice(name.as_str().as_bytes());
-        self.0.extend_from_slice(b": ");
-        let begin = self.0.len();
+        self.text.extend_from_slice(name.as_str().as_bytes());
+        self.text.extend_from_slice(b": ");
+        let begin = self.text.len();
         for part in parts {
-            self.0.extend_from_slice(part.as_bytes());
+            self.text.extend_from_slice(part.as_bytes());
         }
         // Without leaving early: so many bytes are judged at a time.
-        let value = self.0.get(begin..).unwrap_or_default();
+        let value = self.text.get(begin..).unwrap_or_default();
         if !value.iter().fold(true, |clean, byte| clean & (b' '..=b'~').contains(byte)) {
-            self.0.truncate(begin);
+            self.text.truncate(begin);
         }
-        self.0.extend_from_slice(b"\r\n");
+        self.text.extend_from_slice(b"\r\n");
     }
 
     /// Lines that were made before.
     pub fn extend(&mut self, others: &Self) {
-        self.0.extend_from_slice(&others.0);
+        self.text.extend_from_slice(others.as_bytes());
+    }
+
+    /// The whole message so far, its first line too.
+    pub(crate) fn into_message(self) -> Vec<u8> {
+        self.text
+    }
+
+    /// Lends the message so far to whoever sends it, to be [put back](Self::put_back) if it was not.
+    pub(crate) fn take_message(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.text)
+    }
+
+    /// The message that was lent, without what was added behind so many bytes.
+    pub(crate) fn put_back(&mut self, mut message: Vec<u8>, length: usize) {
+        message.truncate(length);
+        self.text = message;
     }
 
     /// As they go out.
     pub fn as_bytes(&self) -> &[u8] {
-        &self.0
+        self.text.get(self.begin..).unwrap_or_default()
     }
 
     /// How many bytes they hold.
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.as_bytes().len()
     }
 
     /// There is none.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.len() == 0
     }
 
     /// Where lines do not go (HTTP/2): values stay places in one text.
     pub fn into_map(self) -> HeaderMap {
         let mut map = HeaderMap::with_capacity(ROOM_FOR_FIELDS);
-        let text = Bytes::from(self.0);
-        let mut at = 0;
+        let (text, mut at) = (Bytes::from(self.text), self.begin);
         while let Some(length) = text.get(at..).and_then(|rest| memchr::memchr(b'\r', rest)) {
             let line = text.slice(at..at + length);
             if let Some(colon) = memchr::memchr(b':', &line)
-                && let Some(name) = line.get(..colon).and_then(|name| HeaderName::from_bytes(name).ok())
-                && let Ok(value) = HeaderValue::from_maybe_shared(line.slice((colon + 2).min(line.len())..))
+                && let Some(name) = line.get(..colon).and_then(name)
+                && let Ok(mut value) = HeaderValue::from_maybe_shared(line.slice((colon + 2).min(line.len())..))
             {
+                // RFC 7541 §6.2.3: what is new in every answer would only drive out of the peer's table what is not.
+                value.set_sensitive(NEVER_THE_SAME.contains(&name));
                 map.append(name, value);
             }
             at += length + 2;
         }
         map
     }
+}
+
+/// The library makes a copy of each name that no standard knows: these are on every answer.
+static OURS: [HeaderName; 3] = [X_REQUEST_ID, RATELIMIT, HeaderName::from_static("ratelimit-policy")];
+/// Those with another value each time.
+static NEVER_THE_SAME: [HeaderName; 2] = [X_REQUEST_ID, RATELIMIT];
+
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const RATELIMIT: HeaderName = HeaderName::from_static("ratelimit");
+
+fn name(text: &[u8]) -> Option<HeaderName> {
+    let known = OURS.iter().find(|known| known.as_str().as_bytes() == text);
+    known.cloned().or_else(|| HeaderName::from_bytes(text).ok())
 }
 
 /// Most heads have fewer.
@@ -102,6 +143,12 @@ mod tests {
         assert_eq!(lines.as_bytes(), b"host: h\r\naccept: a/b\r\nx-empty: \r\n");
         let map = others.into_map();
         assert!(map.len() == 6 && map.get_all(ACCEPT).iter().count() == 2 && map["x-empty"] == "");
+        let mut message = Lines::behind(&["HTTP/1.1 ", "200", " OK"], 0);
+        assert!(message.is_empty());
+        message.push_text(&ACCEPT, &["a"]);
+        assert_eq!((message.len(), message.as_bytes()), (11, &b"accept: a\r\n"[..]));
+        assert_eq!(message.clone().into_message(), b"HTTP/1.1 200 OK\r\naccept: a\r\n");
+        assert_eq!(message.into_map().len(), 1);
         assert!(Lines::default().is_empty() && Lines::default().into_map().is_empty() && lines.len() == 33);
     }
 

@@ -54,11 +54,11 @@ pub(crate) async fn forward(
     let slot = upstream.slot().ok_or(Rejection::Upstream(UpstreamFailure::Capacity))?;
     let watch = Watch::new(route, &permit, head, around.sessions);
     let body = permit.take_body();
-    let lines = outgoing(route, &permit, (head, watch.takes_codings()), around.provenance, audit);
     let target = upstream.target(&head.method, permit.session().query(head.uri.query()));
+    let mut asked = Outgoing::new(head.method.clone(), target);
+    outgoing(route, &permit, (head, watch.takes_codings()), (around.provenance, audit), &mut asked.lines);
     audit.upstream_asked();
-    let asked = Outgoing { method: head.method.clone(), target, lines };
-    let Answer { status, fields, body } = match upstream.send(&asked, body).await {
+    let Answer { status, fields, body } = match upstream.send(asked, body).await {
         Ok(answer) => answer,
         Err((failure, error)) => {
             audit.detail(trust::chain(&error));

@@ -21,9 +21,6 @@ const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
-/// Rarely more: what passes of the client's, and ours.
-const ROOM: usize = 1024;
-
 /// The fields that the gateway states on a route beyond those that never pass: whatever a client calls so ends here, in every
 /// spelling. Made at start.
 pub(crate) fn stated(route: &RouteConfig) -> Stated {
@@ -32,31 +29,29 @@ pub(crate) fn stated(route: &RouteConfig) -> Stated {
     Stated::new(identity.chain(configured).chain(&trace::FIELDS))
 }
 
-/// What a request's head becomes upstream, but for its first line and its framing.
+/// What a request's fields become upstream, but for its framing.
 pub(crate) fn outgoing(
     route: &Route,
     permit: &Permit,
     (head, takes_codings): (&Head, bool),
-    provenance: &Provenance,
-    told: &Audit,
-) -> Lines {
-    let mut lines = Lines::with_room(ROOM);
+    (provenance, told): (&Provenance, &Audit),
+    lines: &mut Lines,
+) {
     lines.push(&header::HOST, route.upstream.host());
     let passing = Passing { mirrors: permit.era() == Era::Modern, codings: takes_codings };
-    for_upstream(&head.fields, &route.stated, passing, &mut lines);
+    for_upstream(&head.fields, &route.stated, passing, lines);
     if !takes_codings {
         lines.push_text(&header::ACCEPT_ENCODING, &["identity"]);
     }
-    permit.session().write(permit.era(), &mut lines);
+    permit.session().write(permit.era(), lines);
     lines.extend(permit.identity().told(|caller| identity_lines(&route.config.identity, caller)));
-    write_provenance(provenance, told.peer(), public_host(head), &mut lines);
+    write_provenance(provenance, told.peer(), public_host(head), lines);
     lines.push_text(&header::VIA, &[via(head.version)]);
-    told.trace().write(&mut lines);
+    told.trace().write(lines);
     lines.push_text(&X_REQUEST_ID, &[told.request_id()]);
     for (name, value) in &route.config.upstream.headers {
         lines.push(name, value);
     }
-    lines
 }
 
 /// Kept with every remembered token.

@@ -22,6 +22,9 @@ const IDLE: Duration = Duration::from_secs(30);
 /// for a request costs as much as the request. Each holds a socket and hardly any memory.
 const MAX_IDLE: usize = 1024;
 
+/// All of a request.
+pub(super) type Request = (Outgoing, Upload);
+
 /// What an upstream answers.
 #[derive(Debug)]
 pub(crate) struct Answer {
@@ -83,7 +86,8 @@ impl Pool {
 
     /// Sends over a connection that is there, or a new one, and waits for the head of the answer. A request that a dying
     /// connection did not take is sent over another one; one that the upstream may have seen never is.
-    pub(crate) async fn send(self: &Arc<Self>, head: &Outgoing, mut upload: Upload) -> Result<Answer, SendError> {
+    pub(crate) async fn send(self: &Arc<Self>, head: Outgoing, upload: Upload) -> Result<Answer, SendError> {
+        let mut request = (head, upload);
         loop {
             // As if its turn had just begun: a look that is put off would take a connection for good that is not.
             let taken = unconstrained(poll_fn(|_| Poll::Ready(self.take()))).await;
@@ -93,12 +97,12 @@ impl Pool {
                 None => (Box::pin(self.connect()).await?, true),
             };
             let (untaken, unanswered) = match link {
-                Link::Http1(wire) => match self.over_http1(wire, head, upload).await {
+                Link::Http1(wire) => match self.over_http1(wire, request).await {
                     Ok(answer) => return Ok(answer),
                     Err(unsent) => unsent,
                 },
                 Link::Http2(sender) => {
-                    let sending = http2::send(sender, &self.place, head, upload, self.patience);
+                    let sending = http2::send(sender, &self.place, request, self.patience);
                     match Box::pin(sending).await {
                         Ok(answer) => return Ok(answer),
                         Err(unsent) => unsent,
@@ -106,7 +110,7 @@ impl Pool {
                 }
             };
             match untaken {
-                Some(untaken) if !is_new => upload = untaken,
+                Some(untaken) if !is_new => request = untaken,
                 _ => return Err(unanswered.into()),
             }
         }
@@ -115,17 +119,22 @@ impl Pool {
     async fn over_http1(
         self: &Arc<Self>,
         wire: Wire,
-        head: &Outgoing,
-        upload: Upload,
-    ) -> Result<Answer, (Option<Upload>, Unanswered)> {
-        let front = head.head(upload.length);
+        (head, upload): Request,
+    ) -> Result<Answer, (Option<Request>, Unanswered)> {
+        let (front, lent) = head.lend(upload.length);
         let mut exchange = Exchange::new(wire, Outbox::new(front, upload), self.patience);
         let answered = poll_fn(|cx| exchange.poll(cx)).await;
         let is_untaken = matches!(answered, Err(Unanswered::Failed(_))) && exchange.is_untouched();
         let (wire, unsent) = exchange.into_parts();
         match answered {
             Ok(head) => Ok(self.answer(wire, head, unsent)),
-            Err(unanswered) => Err((unsent.filter(|_| is_untaken).map(Outbox::into_upload), unanswered)),
+            Err(unanswered) => {
+                let untaken = unsent.filter(|_| is_untaken).map(|outbox| {
+                    let (front, upload) = outbox.into_parts();
+                    (lent.back(front), upload)
+                });
+                Err((untaken, unanswered))
+            }
         }
     }
 
@@ -191,7 +200,6 @@ mod tests {
     use tokio::time::timeout;
 
     use super::*;
-    use crate::head::Lines;
 
     const ANSWER: &[u8] = b"HTTP/1.1 204 No Content\r\n\r\n";
 
@@ -222,9 +230,9 @@ mod tests {
     }
 
     fn head() -> Outgoing {
-        let mut lines = Lines::default();
-        lines.push_text(&HOST, &["h"]);
-        Outgoing { method: Method::GET, target: PathAndQuery::from_static("/mcp"), lines }
+        let mut head = Outgoing::new(Method::GET, PathAndQuery::from_static("/mcp"));
+        head.lines.push_text(&HOST, &["h"]);
+        head
     }
 
     fn body() -> Upload {
@@ -246,8 +254,7 @@ mod tests {
             stream.write_all(ANSWER).await.unwrap();
             received
         };
-        let head = head();
-        let (sent, received) = tokio::join!(pool.send(&head, body()), serving);
+        let (sent, received) = tokio::join!(pool.send(head(), body()), serving);
         (sent.unwrap().status.as_u16(), received)
     }
 
@@ -290,8 +297,7 @@ mod tests {
                 assert!(newest.read(&mut [0; 1024]).await.unwrap() > 0);
                 newest.write_all(ANSWER).await.unwrap();
             };
-            let head = head();
-            let (sent, ()) = tokio::join!(pool.send(&head, body()), serving);
+            let (sent, ()) = tokio::join!(pool.send(head(), body()), serving);
             assert!(sent.is_ok() && idle(&pool) == 2);
         }
         assert!(old.read(&mut [0; 1]).now_or_never().is_none() && listener.accept().now_or_never().is_none());
@@ -304,8 +310,7 @@ mod tests {
         let (mut near, far) = tokio::io::duplex(1);
         near.write_all(b"x").await.unwrap();
         pool.give_back(Wire::new(Box::new(near)));
-        let head = head();
-        let mut sending = Box::pin(pool.send(&head, body()));
+        let mut sending = Box::pin(pool.send(head(), body()));
         assert!((&mut sending).now_or_never().is_none(), "the request waits to be taken");
         drop(far);
         let cutting = async { drop(listener.accept().await.unwrap()) };
@@ -327,8 +332,7 @@ mod tests {
                 drop(far);
                 timeout(Duration::from_millis(200), listener.accept()).await
             };
-            let head = head();
-            let (sent, again) = tokio::join!(pool.send(&head, body()), cutting);
+            let (sent, again) = tokio::join!(pool.send(head(), body()), cutting);
             assert!(matches!(sent, Err(SendError::Exchange(_))) && again.is_err(), "{is_reused}");
         }
     }

@@ -6,14 +6,14 @@ use crate::head::Lines;
 
 use super::body::ReplyBody;
 
-/// Most heads are shorter.
-const ROOM: usize = 512;
+/// Most heads are shorter, with a small body behind them.
+const ROOM: usize = 1024;
 
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Reply {
     pub(crate) status: StatusCode,
-    /// All fields but those of framing and connection.
+    /// All fields but those of framing and connection, behind the status line of HTTP/1.
     pub(crate) lines: Lines,
     /// `Date` is among them.
     pub(crate) has_date: bool,
@@ -25,7 +25,9 @@ pub(crate) struct Reply {
 impl Reply {
     /// Without fields.
     pub(crate) fn new(status: StatusCode, body: ReplyBody) -> Self {
-        Self { status, lines: Lines::with_room(ROOM), has_date: false, is_last: false, body }
+        // RFC 9112 §4: the blank stays where there is no reason.
+        let first = ["HTTP/1.1 ", status.as_str(), " ", status.canonical_reason().unwrap_or("")];
+        Self { status, lines: Lines::behind(&first, ROOM), has_date: false, is_last: false, body }
     }
 
     /// With these fields.

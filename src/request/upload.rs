@@ -18,8 +18,8 @@ use super::receive::Received;
 const SMALL_BODY: usize = 16 * 1024;
 /// Pieces that are written at a time.
 const MAX_SLICES: usize = 64;
-/// For the first line of a head and its last ones.
-const ROOM_FOR_FRAME: usize = 192;
+/// Most heads are shorter, with a small body behind them.
+const ROOM_FOR_HEAD: usize = 1536;
 
 /// A body that is all there.
 #[derive(Debug, Default)]
@@ -50,27 +50,45 @@ impl Upload {
 pub(crate) struct Outgoing {
     pub(crate) method: Method,
     pub(crate) target: PathAndQuery,
-    /// All fields but the body's length, `Host` among them.
+    /// All fields but the body's length, `Host` among them, behind the request line of HTTP/1.1.
     pub(crate) lines: Lines,
 }
 
+/// A head whose bytes are lent to whoever sends them.
+#[derive(Debug)]
+pub(super) struct Lent {
+    head: Outgoing,
+    length: usize,
+}
+
 impl Outgoing {
-    /// The lines of the head (RFC 9112 §3, §5), and room for a small body. The body's length is the gateway's own.
-    pub(super) fn head(&self, length: u64) -> Vec<u8> {
-        let small_body = usize::try_from(length).ok().filter(|length| *length <= SMALL_BODY);
-        let mut head = Vec::with_capacity(ROOM_FOR_FRAME + self.lines.len() + small_body.unwrap_or(0));
-        for part in [self.method.as_str(), " ", self.target.as_str(), " HTTP/1.1\r\n"] {
-            head.extend_from_slice(part.as_bytes());
-        }
-        head.extend_from_slice(self.lines.as_bytes());
+    /// A head without fields.
+    pub(crate) fn new(method: Method, target: PathAndQuery) -> Self {
+        // RFC 9112 §3.
+        let lines = Lines::behind(&[method.as_str(), " ", target.as_str(), " HTTP/1.1"], ROOM_FOR_HEAD);
+        Self { method, target, lines }
+    }
+
+    /// The whole head, and room for a small body. The body's length is the gateway's own.
+    pub(super) fn lend(mut self, length: u64) -> (Vec<u8>, Lent) {
+        let mut front = self.lines.take_message();
+        let lent = Lent { length: front.len(), head: self };
         // RFC 9110 §8.6: of a method that has a body, also when there is none.
-        if length > 0 || self.method == Method::POST {
+        if length > 0 || lent.head.method == Method::POST {
             for part in ["content-length: ", itoa::Buffer::new().format(length), "\r\n"] {
-                head.extend_from_slice(part.as_bytes());
+                front.extend_from_slice(part.as_bytes());
             }
         }
-        head.extend_from_slice(b"\r\n");
-        head
+        front.extend_from_slice(b"\r\n");
+        (front, lent)
+    }
+}
+
+impl Lent {
+    /// As it was: not one byte of it was sent.
+    pub(super) fn back(mut self, front: Vec<u8>) -> Outgoing {
+        self.head.lines.put_back(front, self.length);
+        self.head
     }
 }
 
@@ -107,9 +125,9 @@ impl Outbox {
         self.sent == 0
     }
 
-    /// The body of a request that is untouched.
-    pub(super) fn into_upload(self) -> Upload {
-        self.upload
+    /// The head and the body of a request that is untouched.
+    pub(super) fn into_parts(self) -> (Vec<u8>, Upload) {
+        (self.front, self.upload)
     }
 
     /// Writes as much as the connection takes; ready when that was all.
@@ -192,30 +210,28 @@ mod tests {
                 }
             }
             prop_assert_eq!(outbox.sent(), taken.len() as u64);
-            prop_assert!(outbox.into_upload().pieces.is_empty(), "what is sent is not held");
+            prop_assert!(outbox.into_parts().1.pieces.is_empty(), "what is sent is not held");
             prop_assert_eq!(taken, [b"head", &body[..]].concat());
         }
     }
 
     #[test]
     fn a_head_is_lines_with_the_bodys_own_length() {
-        let mut lines = Lines::default();
-        lines.push_judged(b"host", b"h");
-        lines.push_judged(b"x-a", b"\xe9");
-        let outgoing =
-            |method| Outgoing { method, target: PathAndQuery::from_static("/mcp?q=1"), lines: lines.clone() };
-        let head = |method, length| outgoing(method).head(length);
-        let of = |method: &str, length: &str| {
-            [
-                format!("{method} /mcp?q=1 HTTP/1.1\r\nhost: h\r\nx-a: ").as_bytes(),
-                b"\xe9\r\n",
-                length.as_bytes(),
-                b"\r\n",
-            ]
-            .concat()
+        let head = |method| {
+            let mut head = Outgoing::new(method, PathAndQuery::from_static("/mcp?q=1"));
+            head.lines.push_judged(b"host", b"h");
+            head.lines.push_judged(b"x-a", b"\xe9");
+            head
         };
-        assert_eq!(head(Method::POST, 12), of("POST", "content-length: 12\r\n"));
-        assert_eq!(head(Method::POST, 0), of("POST", "content-length: 0\r\n"));
-        assert_eq!(head(Method::GET, 0), of("GET", ""));
+        let of = |method: &str, length: &str| {
+            let first = format!("{method} /mcp?q=1 HTTP/1.1\r\nhost: h\r\nx-a: ");
+            [first.as_bytes(), b"\xe9\r\n", length.as_bytes(), b"\r\n"].concat()
+        };
+        assert_eq!(head(Method::POST).lend(12).0, of("POST", "content-length: 12\r\n"));
+        assert_eq!(head(Method::POST).lend(0).0, of("POST", "content-length: 0\r\n"));
+        assert_eq!(head(Method::GET).lend(0).0, of("GET", ""));
+        let (mut front, lent) = head(Method::POST).lend(2);
+        front.extend_from_slice(b"{}");
+        assert_eq!(lent.back(front).lend(3).0, of("POST", "content-length: 3\r\n"), "as if it had not been lent");
     }
 }

@@ -108,7 +108,7 @@ impl UpstreamClient {
     }
 
     /// Sends, and waits for the head.
-    pub(crate) async fn send(&self, head: &Outgoing, body: Received) -> Result<Answer, (UpstreamFailure, SendError)> {
+    pub(crate) async fn send(&self, head: Outgoing, body: Received) -> Result<Answer, (UpstreamFailure, SendError)> {
         let answer = self.pool.send(head, Upload::new(body)).await;
         answer.map_err(|error| (classify(&error), error))
     }

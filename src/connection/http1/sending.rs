@@ -17,8 +17,6 @@ use super::wire::Wire;
 
 /// What goes out together is copied together up to here: one TLS record. Larger pieces go as they are.
 const TOGETHER: usize = 16 * 1024;
-/// Most heads are smaller, with a small body behind them.
-const ROOM: usize = 1024;
 /// What an answer that waits for more keeps of its buffer.
 const KEPT: usize = 1024;
 
@@ -70,21 +68,15 @@ impl Sending {
     pub(super) fn new(reply: Reply, asked: Asked) -> Self {
         let framing = framing(reply.status, &reply.body, asked);
         let is_last = asked.is_last || asked.version != Version::HTTP_11 || framing == Framing::Close || reply.is_last;
-        let mut out = Vec::with_capacity(ROOM);
-        write_head(&mut out, &reply, framing, asked.is_head);
+        let lines = (framing, length(&reply, framing, asked.is_head));
+        let (has_date, body) = (reply.has_date, reply.body);
+        let mut out = reply.lines.into_message();
+        write_own(&mut out, lines, has_date);
         if is_last {
             out.extend_from_slice(b"connection: close\r\n");
         }
         out.extend_from_slice(b"\r\n");
-        Self {
-            out,
-            gone: 0,
-            large: Bytes::new(),
-            body: reply.body,
-            is_whole: framing == Framing::Bodiless,
-            framing,
-            is_last,
-        }
+        Self { out, gone: 0, large: Bytes::new(), body, is_whole: framing == Framing::Bodiless, framing, is_last }
     }
 
     /// Ready when all has gone out. An error when it cannot, or when the client has left.
@@ -218,22 +210,22 @@ fn is_bodiless(status: StatusCode) -> bool {
     status.is_informational() || status == StatusCode::NO_CONTENT || status == StatusCode::NOT_MODIFIED
 }
 
-/// All but the empty line.
-fn write_head(out: &mut Vec<u8>, reply: &Reply, framing: Framing, is_head: bool) {
-    for part in ["HTTP/1.1 ", reply.status.as_str(), " ", reply.status.canonical_reason().unwrap_or(""), "\r\n"] {
-        out.extend_from_slice(part.as_bytes());
-    }
-    out.extend_from_slice(reply.lines.as_bytes());
-    // RFC 9110 §6.6.1.
-    if !reply.has_date {
-        date::write(out);
-    }
-    let length = match framing {
+/// What the head says of the body's length.
+fn length(reply: &Reply, framing: Framing, is_head: bool) -> Option<u64> {
+    match framing {
         Framing::Length(length) => Some(length),
         // RFC 9110 §8.6: what a GET would have; nothing where there never is a body.
         Framing::Bodiless if is_head && !is_bodiless(reply.status) => reply.body.size_hint().exact(),
         Framing::Bodiless | Framing::Chunked | Framing::Close => None,
-    };
+    }
+}
+
+/// The fields that are this side's business alone.
+fn write_own(out: &mut Vec<u8>, (framing, length): (Framing, Option<u64>), has_date: bool) {
+    // RFC 9110 §6.6.1.
+    if !has_date {
+        date::write(out);
+    }
     if let Some(length) = length {
         for part in ["content-length: ", itoa::Buffer::new().format(length), "\r\n"] {
             out.extend_from_slice(part.as_bytes());

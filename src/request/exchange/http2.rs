@@ -20,8 +20,8 @@ use tokio::time::Instant;
 
 use crate::head::Fields;
 
-use super::super::pool::Answer;
-use super::super::upload::{Outgoing, Upload};
+use super::super::pool::{self, Answer};
+use super::super::upload::Upload;
 use super::{AnswerBody, Fault, Stream, Unanswered};
 
 /// Carries any number of requests at a time.
@@ -40,10 +40,9 @@ pub(crate) async fn handshake(stream: Stream) -> Result<Sender, Fault> {
 pub(crate) async fn send(
     mut sender: Sender,
     place: &Uri,
-    head: &Outgoing,
-    upload: Upload,
+    (head, upload): pool::Request,
     patience: Duration,
-) -> Result<Answer, (Option<Upload>, Unanswered)> {
+) -> Result<Answer, (Option<pool::Request>, Unanswered)> {
     let taken = Arc::new(Taken(Mutex::new(Instant::now())));
     let mut request = Request::new(Flow::new(upload, Arc::clone(&taken)));
     *request.method_mut() = head.method.clone();
@@ -64,7 +63,7 @@ pub(crate) async fn send(
             Ok(Answer { status, fields, body: AnswerBody::Http2(body) })
         }
         Err(mut unsent) => {
-            let untaken = unsent.take_message().map(|untaken| untaken.into_body().into_upload());
+            let untaken = unsent.take_message().map(|untaken| (head, untaken.into_body().into_upload()));
             Err((untaken, Unanswered::Failed(Fault::Http2(unsent.into_error()))))
         }
     }
@@ -156,6 +155,7 @@ mod tests {
     use http_body_util::BodyExt as _;
     use tokio::time::{sleep, timeout};
 
+    use super::super::super::upload::Outgoing;
     use super::*;
 
     #[tokio::test]
@@ -172,12 +172,10 @@ mod tests {
         });
         let sender = handshake(Box::new(near)).await.unwrap();
         let whole: Vec<u8> = (0_u8..=250).cycle().take(200_000).collect();
-        let mut lines = crate::head::Lines::default();
-        lines.push_text(&HOST, &["h:1"]);
-        let target = PathAndQuery::from_static("/x?q");
-        let head = Outgoing { method: http::Method::POST, target, lines };
+        let mut head = Outgoing::new(http::Method::POST, PathAndQuery::from_static("/x?q"));
+        head.lines.push_text(&HOST, &["h:1"]);
         let (place, upload) = (Uri::from_static("http://h:1/mcp"), Upload::of(vec![whole.clone().into()]));
-        let sending = send(sender, &place, &head, upload, Duration::from_secs(5));
+        let sending = send(sender, &place, (head, upload), Duration::from_secs(5));
         let answer = sending.await.unwrap().body.collect().await.unwrap();
         assert!(answer.to_bytes() == whole);
     }
