@@ -46,7 +46,9 @@ impl Drop for UnderWay {
     fn drop(&mut self) {
         let mut state = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
         state.under_way -= 1;
-        state.idle_since = Instant::now();
+        if state.under_way == 0 {
+            state.idle_since = Instant::now();
+        }
     }
 }
 

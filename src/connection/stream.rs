@@ -4,7 +4,8 @@
 //! window stops the library from asking the body for more, so neither body nor socket notices; the stream's own task does.
 
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -19,9 +20,9 @@ tokio::task_local! {
     static CURRENT: Arc<Handed>;
 }
 
-/// Since when something has been handed over to be sent and nothing more was asked for; `None` while there is nothing to send.
+/// Whether something waits to be sent (the lowest bit), above a count of changes: so it is seen that something else waits now.
 #[derive(Debug, Default)]
-pub(crate) struct Handed(Mutex<Option<Instant>>);
+pub(crate) struct Handed(AtomicU64);
 
 impl Handed {
     /// That of the stream in whose task this is called; `None` outside HTTP/2.
@@ -31,18 +32,26 @@ impl Handed {
 
     /// Something was handed over to be sent.
     pub(crate) fn begin(&self) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        self.change(WAITS);
     }
 
     /// It has gone out: there is nothing to send now.
     pub(crate) fn end(&self) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.change(0);
     }
 
-    fn since(&self) -> Option<Instant> {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Only the stream's own task does this.
+    fn change(&self, waits: u64) {
+        let next = (self.state() & !WAITS).wrapping_add(2) | waits;
+        self.0.store(next, Ordering::Relaxed);
+    }
+
+    fn state(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
     }
 }
+
+const WAITS: u64 = 1;
 
 /// Spawns the streams of a connection through the gateway's tracker, each under watch.
 #[derive(Debug, Clone)]
@@ -57,7 +66,7 @@ where
 {
     fn execute(&self, stream: F) {
         let (handed, late) = (Arc::default(), Deadline::default());
-        self.tasks.spawn(Watched { stream, handed, patience: self.patience, late });
+        self.tasks.spawn(Watched { stream, handed, seen: 0, patience: self.patience, late });
     }
 }
 
@@ -67,6 +76,8 @@ pin_project! {
         #[pin]
         stream: F,
         handed: Arc<Handed>,
+        // The state when this last waited.
+        seen: u64,
         patience: Duration,
         late: Deadline,
     }
@@ -80,7 +91,11 @@ impl<F: Future<Output = ()>> Future for Watched<F> {
         if CURRENT.sync_scope(Arc::clone(this.handed), || this.stream.poll(cx)).is_ready() {
             return Poll::Ready(());
         }
-        this.late.set(this.handed.since().map(|since| since + *this.patience));
+        // Only who waits reads the clock: most streams have nothing to send, or are over at once.
+        let state = this.handed.state();
+        if std::mem::replace(this.seen, state) != state {
+            this.late.set((state & WAITS != 0).then(|| Instant::now() + *this.patience));
+        }
         this.late.poll(cx)
     }
 }

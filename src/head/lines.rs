@@ -53,6 +53,11 @@ impl Lines {
         self.text.extend_from_slice(b"\r\n");
     }
 
+    /// Whole lines, as the source has them.
+    pub(crate) fn push_lines(&mut self, lines: &'static str) {
+        self.text.extend_from_slice(lines.as_bytes());
+    }
+
     /// Lines that were made before.
     pub fn extend(&mut self, others: &Self) {
         self.text.extend_from_slice(others.as_bytes());

@@ -33,8 +33,7 @@ impl Rejection {
     pub(crate) fn reply(&self, asker: &Asker<'_>) -> Reply {
         let mut reply = Reply::new(self.status(), ReplyBody::fixed(self.body(asker)));
         let lines = &mut reply.lines;
-        lines.push_text(&header::CONTENT_TYPE, &["application/json"]);
-        lines.push_text(&header::CACHE_CONTROL, &["no-store"]);
+        lines.push_lines("content-type: application/json\r\ncache-control: no-store\r\n");
         if let Some(challenge) = asker.challenges.and_then(|challenges| self.challenge(challenges, asker.tenant)) {
             lines.push(&header::WWW_AUTHENTICATE, &challenge);
         }
