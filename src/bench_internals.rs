@@ -22,6 +22,6 @@ impl Remembered {
 
     /// Looks for a token.
     pub fn knows(&self, token: &str) -> bool {
-        self.tokens.fingerprint(&self.scene, None, token).is_ok_and(|token| self.tokens.get(&token).is_some())
+        self.scene.fingerprint(None, token).is_ok_and(|token| self.tokens.get(&token).is_some())
     }
 }

@@ -63,20 +63,20 @@ mod tests {
         since.elapsed().as_secs()
     }
 
-    fn seconds(count: u64) -> Option<Instant> {
-        Some(Instant::now() + Duration::from_secs(count))
+    fn seconds(count: u64) -> Instant {
+        Instant::now() + Duration::from_secs(count)
     }
 
     #[tokio::test(start_paused = true)]
     async fn only_the_moment_that_was_said_last_counts() {
         let mut deadline = Deadline::default();
-        deadline.set(seconds(10));
+        deadline.set(Some(seconds(10)));
         assert!(!deadline.was_awaited(), "nobody waits yet");
         assert_eq!(late(&mut deadline).await, 10);
         for (before, then) in [(60, 10), (10, 60), (10, 10)] {
-            deadline.set(seconds(before));
+            deadline.set(Some(seconds(before)));
             assert!(futures_util::poll!(poll_fn(|cx| deadline.poll(cx))).is_pending());
-            deadline.set(seconds(then));
+            deadline.set(Some(seconds(then)));
             assert_eq!(late(&mut deadline).await, then, "{before}");
         }
     }
@@ -84,7 +84,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn without_a_moment_nothing_is_ever_late() {
         let mut deadline = Deadline::default();
-        deadline.set(seconds(1));
+        deadline.set(Some(seconds(1)));
         deadline.set(None);
         let waiting = poll_fn(|cx| deadline.poll(cx));
         assert!(tokio::time::timeout(Duration::from_hours(1), waiting).await.is_err());

@@ -146,7 +146,7 @@ fn is_host(host: &str) -> bool {
 fn has_labels(host: &[u8]) -> bool {
     let is_label = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
     let (good, last) = host.iter().fold((true, b'.'), |(good, before), &byte| {
-        (good & (is_label(byte) | ((byte == b'.') & (before != b'.'))), byte)
+        (good && (is_label(byte) || (byte == b'.' && before != b'.')), byte)
     });
     good && last != b'.'
 }

@@ -45,7 +45,9 @@ impl Stated {
     pub fn new<'a>(names: impl Iterator<Item = &'a HeaderName>) -> Self {
         let list: Vec<_> = names.map(|name| spelled_plainly(name.as_str().as_bytes()).into_owned()).collect();
         let mut lengths = Box::new([0; 128]);
-        list.iter().for_each(|name| note(&mut lengths, name));
+        for name in &list {
+            note(&mut lengths, name);
+        }
         Self { list, lengths }
     }
 

@@ -32,7 +32,9 @@ impl Reply {
 
     /// With these fields.
     pub(crate) fn with(mut self, fields: &[(HeaderName, HeaderValue)]) -> Self {
-        fields.iter().for_each(|(name, value)| self.lines.push(name, value));
+        for (name, value) in fields {
+            self.lines.push(name, value);
+        }
         self
     }
 

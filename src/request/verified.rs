@@ -36,6 +36,23 @@ pub(crate) struct Scene(LessSafeKey);
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Fingerprint([u8; MAX_TAG_LEN]);
 
+impl Scene {
+    /// A keyed hash of 128 bits over tenant and token: GMAC (NIST SP 800-38D) under the scene's key, always with the same nonce.
+    ///
+    /// Two tokens with one fingerprint would be one identity, and senders choose the tokens, so the table's own hash would not do.
+    /// Without the key, two texts of so many 16-byte blocks have the same hash by a chance of that many in 2^128, whoever chose them:
+    /// for the longest tokens 1 in 2^117. That a nonce must not come twice holds for tags that somebody sees, who could then write
+    /// others; these stay in the table. It takes a third of SHA-256's time, which was a fiftieth of a request. The NUL can stand in no
+    /// tenant and no token: no two inputs run together.
+    pub(crate) fn fingerprint(&self, tenant: Option<&TenantId>, token: &str) -> Result<Fingerprint, Unspecified> {
+        let joined = tenant.map(|tenant| [tenant.as_str(), "\0", token].concat());
+        let text = Aad::from(joined.as_deref().unwrap_or(token).as_bytes());
+        let nonce = Nonce::assume_unique_for_key([0; aws_lc_rs::aead::NONCE_LEN]);
+        let tag = self.0.seal_in_place_separate_tag(nonce, text, &mut [])?;
+        tag.as_ref().try_into().map(Fingerprint).map_err(|_| Unspecified)
+    }
+}
+
 impl VerifiedTokens {
     /// With a key of this process's own.
     pub(crate) fn new() -> Result<Self, Unspecified> {
@@ -48,26 +65,6 @@ impl VerifiedTokens {
     pub(crate) fn scene(&self, description: &str) -> Result<Scene, Unspecified> {
         let key = hmac::sign(&self.key, description.as_bytes());
         UnboundKey::new(&AES_256_GCM, key.as_ref()).map(LessSafeKey::new).map(Scene)
-    }
-
-    /// A keyed hash of 128 bits over tenant and token: GMAC (NIST SP 800-38D) under the scene's key, always with the same nonce.
-    ///
-    /// Two tokens with one fingerprint would be one identity, and senders choose the tokens, so the table's own hash would not do.
-    /// Without the key, two texts of so many 16-byte blocks have the same hash by a chance of that many in 2^128, whoever chose them:
-    /// for the longest tokens 1 in 2^117. That a nonce must not come twice holds for tags that somebody sees, who could then write
-    /// others; these stay in the table. It takes a third of SHA-256's time, which was a fiftieth of a request. The NUL can stand in no
-    /// tenant and no token: no two inputs run together.
-    pub(crate) fn fingerprint(
-        &self,
-        scene: &Scene,
-        tenant: Option<&TenantId>,
-        token: &str,
-    ) -> Result<Fingerprint, Unspecified> {
-        let joined = tenant.map(|tenant| [tenant.as_str(), "\0", token].concat());
-        let text = Aad::from(joined.as_deref().unwrap_or(token).as_bytes());
-        let nonce = Nonce::assume_unique_for_key([0; aws_lc_rs::aead::NONCE_LEN]);
-        let tag = scene.0.seal_in_place_separate_tag(nonce, text, &mut [])?;
-        tag.as_ref().try_into().map(Fingerprint).map_err(|_| Unspecified)
     }
 
     /// How many there are.
@@ -111,8 +108,7 @@ mod tests {
         let tenant = |text| Some(TenantId::parse(text).unwrap());
         let mut seen = HashSet::new();
         let [one, other] = ["one", "other"].map(|scene| tokens.scene(scene).unwrap());
-        let of =
-            |scene: &Scene, tenant: Option<&TenantId>, token: &str| tokens.fingerprint(scene, tenant, token).unwrap().0;
+        let of = |scene: &Scene, tenant: Option<&TenantId>, token: &str| scene.fingerprint(tenant, token).unwrap().0;
         for scene in [&one, &other] {
             for tenant in [None, tenant("a"), tenant("ab")] {
                 for token in ["", "x", "bx", "x0", &"x".repeat(16), &"x".repeat(17)] {
@@ -122,7 +118,7 @@ mod tests {
         }
         assert_eq!(of(&one, None, "x"), of(&tokens.scene("one").unwrap(), None, "x"));
         let others = VerifiedTokens::new().unwrap();
-        let elsewhere = others.fingerprint(&others.scene("one").unwrap(), None, "x").unwrap();
+        let elsewhere = others.scene("one").unwrap().fingerprint(None, "x").unwrap();
         assert_ne!(of(&one, None, "x"), elsewhere.0);
     }
 
@@ -131,7 +127,7 @@ mod tests {
         let tokens = VerifiedTokens::new().unwrap();
         let scene = tokens.scene("one").unwrap();
         let token = vec![b'a'; 100];
-        let of = |token: &[u8]| tokens.fingerprint(&scene, None, std::str::from_utf8(token).unwrap()).unwrap().0;
+        let of = |token: &[u8]| scene.fingerprint(None, std::str::from_utf8(token).unwrap()).unwrap().0;
         let whole = of(&token);
         for at in 0..token.len() {
             for bit in 0..6 {

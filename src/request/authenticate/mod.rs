@@ -122,7 +122,7 @@ impl Authenticator {
     ) -> Result<Arc<Identity>, Rejection> {
         let presented = Presented { token: bearer(fields, uri)?, tenant, now: seconds_since_1970() };
         let gate = self.routes.get(route).ok_or(TokenError::Issuer)?;
-        let fingerprint = self.verified.fingerprint(&gate.scene, tenant, presented.token);
+        let fingerprint = gate.scene.fingerprint(tenant, presented.token);
         // The library has no reason to refuse; if it did, nothing could be told apart.
         let fingerprint = fingerprint.map_err(|_| Rejection::Internal)?;
         if let Some(identity) = self.recall(&fingerprint, presented.now)? {

@@ -236,8 +236,7 @@ async fn c23_a_cached_token_dies_with_its_exp() {
     let key = TestKey::new("a");
     let gate = Gate::open(&[&key], LONG).await;
     let token = key.sign(&gate.claims_with("exp", json!(now() + 2)));
-    let fingerprint =
-        gate.authenticator.verified.fingerprint(&gate.authenticator.routes[NOTES].scene, None, &token).unwrap();
+    let fingerprint = gate.authenticator.routes[NOTES].scene.fingerprint(None, &token).unwrap();
     let expires_at = gate.present(&token).await.unwrap().expires_at();
     let recall = |at| gate.authenticator.recall(&fingerprint, at).unwrap();
     assert!(recall(expires_at - 1).is_some());
@@ -253,8 +252,7 @@ async fn o11_a_clock_that_steps_ahead_and_back_costs_one_verification() {
     let key = TestKey::new("a");
     let gate = Gate::open(&[&key], LONG).await;
     let token = key.sign(&gate.claims());
-    let fingerprint =
-        gate.authenticator.verified.fingerprint(&gate.authenticator.routes[NOTES].scene, None, &token).unwrap();
+    let fingerprint = gate.authenticator.routes[NOTES].scene.fingerprint(None, &token).unwrap();
     gate.present(&token).await.unwrap();
     let recalled = |at| gate.authenticator.recall(&fingerprint, at).unwrap().is_some();
     let ahead = now() + 10 * 365 * 24 * 3600;
@@ -414,7 +412,7 @@ fn d21_a_million_tokens_hold_under_2_kib_for_each_that_is_remembered() {
     let remember = |from: u64, count: u64| {
         allocation_counter::measure(|| {
             for number in from..from + count {
-                let token = gate.authenticator.verified.fingerprint(&scene, None, &number.to_string()).unwrap();
+                let token = scene.fingerprint(None, &number.to_string()).unwrap();
                 gate.authenticator.verified.insert(token, verified.clone());
             }
         })

@@ -51,7 +51,13 @@ pub(super) fn parse(head: &[u8]) -> Result<Head, Fault> {
     let (version, status) = status_line(line.strip_suffix(b"\r\n").ok_or(Fault::Line)?)?;
     let fields = judge_fields(fields.into()).map_err(|fault| match fault {
         Malformed::HeadSize => Fault::Fields,
-        _ => Fault::Field,
+        Malformed::Framing
+        | Malformed::Coding
+        | Malformed::Syntax
+        | Malformed::Host
+        | Malformed::Version
+        | Malformed::TargetSize
+        | Malformed::HeadTimeout => Fault::Field,
     })?;
     let framing = framing(status, version, &fields)?;
     let persists = version == Version::HTTP_11 && !says_close(&fields);
