@@ -21,9 +21,9 @@ use portcullis::mcp::reader::{Body, Reader};
 use portcullis::mcp::{Content, Message, Operation, mirror};
 use portcullis::policy::{Policy, Verdict};
 use portcullis::session::{Owner, Place, SessionKeys};
-use portcullis::token::{Caller, Identity};
 use portcullis::token::bearer::bearer;
 use portcullis::token::verify::{Expectations, Unverified};
+use portcullis::token::{Caller, Identity};
 
 const KEYS: &str = include_str!("../fixtures/jwks.json");
 const TOKEN: &str = include_str!("../fixtures/token.jwt");
