@@ -6,9 +6,9 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 
 /// A client that has more than this under way loses its connection.
-const MAX_DRAINED_BYTES: usize = 256 * 1024;
+pub(crate) const MAX_DRAINED_BYTES: usize = 256 * 1024;
 /// Longer than a round trip around the world, and short enough to be no way of holding connections.
-const MAX_DRAIN_TIME: Duration = Duration::from_secs(2);
+pub(crate) const MAX_DRAIN_TIME: Duration = Duration::from_secs(2);
 
 /// Reads and forgets.
 pub(crate) async fn drain(mut body: Incoming) {

@@ -11,7 +11,7 @@ pub(crate) mod budget;
 mod connect;
 mod cors;
 pub(crate) mod counted;
-mod drain;
+pub(crate) mod drain;
 mod edit;
 mod exchange;
 mod failures;

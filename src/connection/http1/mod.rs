@@ -25,6 +25,7 @@ use tokio_util::sync::WaitForCancellationFuture;
 
 use crate::config::Limits;
 use crate::head::Head;
+use crate::request::drain::{MAX_DRAIN_TIME, MAX_DRAINED_BYTES};
 use crate::request::incoming::Incoming;
 use crate::request::provenance::Peer;
 use crate::request::reply::Reply;
@@ -32,11 +33,6 @@ use crate::request::reply::Reply;
 use super::{Connections, END_TIME};
 use sending::{Asked, Sending};
 use wire::{Next, Wire, lock};
-
-/// A client that has more than this under way when it is refused loses its connection.
-const MAX_DRAINED_BYTES: usize = 256 * 1024;
-/// Longer than a round trip around the world, and short enough to be no way of holding connections.
-const MAX_DRAIN_TIME: Duration = Duration::from_secs(2);
 
 /// The bounds of a head.
 #[derive(Debug, Clone, Copy)]
