@@ -2,6 +2,7 @@
 
 pub(crate) mod accept;
 mod activity;
+mod gathered;
 mod http1;
 mod http2;
 mod stall;
@@ -19,6 +20,7 @@ use crate::live::{Generation, Live};
 use crate::request::provenance::Peer;
 
 use accept::Caps;
+use gathered::Gathered;
 use stall::Stall;
 
 /// A connection that was asked to end has so long to do so.
@@ -70,7 +72,7 @@ impl Connections {
         let peer = Peer { address: Arc::new(address.into()), secure: true, server_name };
         // Boxed: each kind of connection takes its own room only.
         if is_http2 {
-            Box::pin(self.serve_http2(stream, limits, peer)).await;
+            Gathered::new(Box::pin(self.serve_http2(stream, limits, peer))).await;
         } else {
             Box::pin(self.serve_http1(stream, limits, peer)).await;
         }
