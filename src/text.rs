@@ -71,9 +71,9 @@ impl<'a> Object<'a> {
     /// Text without anything to escape, by construction: digits, addresses, words of the source.
     pub(crate) fn word(&mut self, name: &str, value: &str) {
         self.name(name);
-        for part in ["\"", value, "\""] {
-            self.line.extend_from_slice(part.as_bytes());
-        }
+        self.line.push(b'"');
+        self.line.extend_from_slice(value.as_bytes());
+        self.line.push(b'"');
     }
 
     /// What shows itself as text.
@@ -152,9 +152,11 @@ impl<'a> Object<'a> {
     }
 
     fn name(&mut self, name: &str) {
-        let first: &[u8] = if std::mem::take(&mut self.is_empty) { b"\"" } else { b",\"" };
         self.line.reserve(name.len() + ROOM_FOR_VALUE);
-        self.line.extend_from_slice(first);
+        if !std::mem::take(&mut self.is_empty) {
+            self.line.push(b',');
+        }
+        self.line.push(b'"');
         self.line.extend_from_slice(name.as_bytes());
         self.line.extend_from_slice(b"\":");
     }

@@ -9,10 +9,10 @@ use crate::scene::Scene;
 use crate::table::{self, middle};
 use crate::work::{Sends, TURN, Work};
 
-/// So many times each; the middle one counts.
-const ROUNDS: u32 = 5;
+/// So many times each; the middle one counts. Many short turns: the machine's moods last longer than a round, and hit all alike.
+const ROUNDS: u32 = 11;
 /// Of tokens that were not seen before, in one turn: they last for all turns.
-const NEW_TOKENS: u32 = 1_600;
+const NEW_TOKENS: u32 = 800;
 /// So long a turn may hang.
 const PATIENCE: Duration = Duration::from_secs(30);
 

@@ -69,7 +69,7 @@ pub(crate) struct Work {
 }
 
 /// One turn.
-pub(crate) const TURN: Duration = Duration::from_millis(800);
+pub(crate) const TURN: Duration = Duration::from_millis(350);
 
 /// Streams of one HTTP/2 connection.
 pub(crate) const STREAMS: u32 = 16;
