@@ -1,6 +1,5 @@
 //! A route's public URL, with or without `{tenant}`: what matches it and what it is for one tenant.
 
-use std::borrow::Cow;
 use std::fmt;
 
 use crate::names::TenantId;
@@ -138,8 +137,8 @@ fn is_host(host: &str) -> bool {
     if let Some(inner) = host.strip_prefix('[') {
         return inner.strip_suffix(']').is_some_and(|address| address.parse::<std::net::Ipv6Addr>().is_ok());
     }
-    let plain = if host.contains('{') { Cow::Owned(host.replace(TENANT, "t")) } else { Cow::Borrowed(host) };
-    !plain.is_empty() && plain.len() <= 253 && has_labels(plain.as_bytes())
+    let has_labels = |host: &str| host.len() <= 253 && has_labels(host.as_bytes());
+    has_labels(host) || (host.contains(TENANT) && has_labels(&host.replace(TENANT, "t")))
 }
 
 /// Labels between single dots, none of them empty.

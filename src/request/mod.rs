@@ -56,7 +56,7 @@ use crate::names::TenantId;
 use crate::revocations::Revocations;
 use crate::token::{Identity, TokenError};
 
-use admit::RateFields;
+use admit::{Admission, RateFields};
 use audit::Audit;
 use authenticate::Authenticator;
 use budget::Budgets;
@@ -67,7 +67,7 @@ use provenance::{Peer, Provenance, provenance};
 use reject::{Asker, Rejection};
 use reply::Reply;
 use route::{Found, Route, Routes};
-use session::Sessions;
+use session::{Session, Sessions};
 use witnesses::Witnesses;
 
 /// Answers requests. One per gateway, shared by all connections.
@@ -101,7 +101,7 @@ struct Context {
 }
 
 /// Threat O8: a bug costs one request, not the connection of others.
-async fn contained<T>(work: impl Future<Output = T> + Unpin) -> Option<T> {
+async fn contained<T>(work: impl Future<Output = T>) -> Option<T> {
     AssertUnwindSafe(work).catch_unwind().await.ok()
 }
 
@@ -109,8 +109,7 @@ impl Handler {
     /// Answers one request. Never fails: a rejection is a response too.
     pub(crate) async fn handle(&self, peer: &Peer, head: Head, body: Incoming<'_>) -> Reply {
         let mut audit = Audit::begin(peer, &head, &self.unrouted, &self.witnesses);
-        // Boxed: the library keeps room for this future on every connection, idle or not, and moves it about.
-        let answered = contained(Box::pin(self.answer(peer, &head, body, &mut audit))).await;
+        let answered = contained(self.answer(peer, &head, body, &mut audit)).await;
         let mut reply = answered.unwrap_or_else(|| refuse(Rejection::Internal, None, &mut audit));
         reply.lines.push_text(&X_REQUEST_ID, &[audit.request_id()]);
         audit.finish(reply)
@@ -179,13 +178,25 @@ impl Handler {
         let admission = route.limits.admit(entitled, &mut context.rates)?;
         let session = self.sessions.claim(&route, admission.identity(), (head, era), audit)?;
         context.inspected = true;
+        // Boxed: every connection and stream keeps room for this future, idle or not, and refusals before need none of it.
+        Box::pin(self.pass_admitted(&route, (admission, session), context, (head, body), audit)).await
+    }
+
+    async fn pass_admitted(
+        &self,
+        route: &Arc<Route>,
+        (admission, session): (Admission, Session),
+        context: &mut Context,
+        (head, body): (&Head, &mut Incoming<'_>),
+        audit: &mut Audit,
+    ) -> Result<Reply, Rejection> {
         let budget = self.budgets.of(admission.identity());
         let reading = Reading { limits: &self.limits, budget: &budget, batches: route.config.batches };
         let asked = inspect::inspect(head, body, reading, &mut context.id).await?;
         self.still_stands(admission.identity())?;
         audit.asked(asked.era(), asked.bytes());
         let telling = (&mut context.id, &mut context.rates, &mut *audit);
-        let permit = authorize::authorize(admission, session, asked, &route, telling)?;
+        let permit = authorize::authorize(admission, session, asked, route, telling)?;
         if is_loop(&head.fields) {
             return Err(Rejection::Loop);
         }
@@ -196,7 +207,7 @@ impl Handler {
             budget: &budget,
             revocations: &self.revocations,
         };
-        forward::forward(&route, permit, head, around, audit).await
+        forward::forward(route, permit, head, around, audit).await
     }
 
     async fn authenticate(&self, context: &Context, head: &Head) -> Result<Arc<Identity>, Rejection> {
