@@ -11,7 +11,7 @@ const MAX_SIZE_DIGITS: usize = 15;
 
 /// The body is no chunked body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Malformed;
+pub struct Malformed;
 
 /// Where in a chunked body the next byte stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,25 +32,28 @@ enum Place {
 
 /// See the module.
 #[derive(Debug)]
-pub(crate) struct Chunked {
+pub struct Chunked {
     place: Place,
     extra: usize,
 }
 
 const NEXT_SIZE: Place = Place::Size { size: 0, digits: 0 };
 
-impl Chunked {
-    pub(crate) fn new() -> Self {
+/// Before its first byte.
+impl Default for Chunked {
+    fn default() -> Self {
         Self { place: NEXT_SIZE, extra: 0 }
     }
+}
 
+impl Chunked {
     /// True behind the last byte.
-    pub(crate) fn is_ended(&self) -> bool {
+    pub fn is_ended(&self) -> bool {
         self.place == Place::End
     }
 
     /// Takes the next piece of data out of these bytes, and the framing around it; none when they are used up or the body has ended.
-    pub(crate) fn take(&mut self, bytes: &mut Bytes) -> Result<Option<Bytes>, Malformed> {
+    pub fn take(&mut self, bytes: &mut Bytes) -> Result<Option<Bytes>, Malformed> {
         bytes.advance(self.pass_framing(bytes)?);
         let data = bytes.split_to(self.pass_data(bytes.len()));
         // What stands behind the last piece is read with it: then the end is known at once.
@@ -123,11 +126,12 @@ mod tests {
 
     #[test]
     fn the_data_is_taken_out_whatever_the_pieces() {
-        let body = b"4;x=\"y\"\r\nwiki\r\nA\r\n0123456789\r\n0\r\nTrailer: v\r\n\r\nmore";
+        let body = b"4;x=\"y\"\r\nwiki\r\n01A\r\n0123456789abcdefghijklmnop\r\n0\r\nTrailer: v\r\n\r\nmore";
         for cut in 0..=body.len() {
-            let (mut chunked, mut data) = (Chunked::new(), Vec::new());
+            let (mut chunked, mut data) = (Chunked::default(), Vec::new());
             let mut bytes = Bytes::new();
             for piece in [&body[..cut], &body[cut..]] {
+                assert!(!chunked.is_ended() || cut > body.len() - 5, "{cut}");
                 bytes = Bytes::from([&bytes, piece].concat());
                 while let Some(piece) = chunked.take(&mut bytes).unwrap() {
                     data.extend_from_slice(&piece);
@@ -135,7 +139,7 @@ mod tests {
             }
             assert_eq!(
                 (&data[..], &bytes[..], chunked.is_ended()),
-                (&b"wiki0123456789"[..], &b"more"[..], true),
+                (&b"wiki0123456789abcdefghijklmnop"[..], &b"more"[..], true),
                 "{cut}"
             );
         }
@@ -166,15 +170,15 @@ mod tests {
             "4;\0\r\n",
         ];
         for text in bad {
-            assert_eq!(taken(&mut Chunked::new(), text), Err(Malformed), "{text:?}");
+            assert_eq!(taken(&mut Chunked::default(), text), Err(Malformed), "{text:?}");
         }
     }
 
     #[test]
     fn f7_extensions_are_bounded() {
-        let flood = format!("1;{}", "x".repeat(MAX_EXTRA_BYTES));
-        assert_eq!(taken(&mut Chunked::new(), &flood), Err(Malformed));
-        let mut drip = Chunked::new();
+        let extension = |bytes: usize| taken(&mut Chunked::default(), &format!("1;{}\r\na\r\n", "x".repeat(bytes - 1)));
+        assert_eq!((extension(16 * 1024), extension(16 * 1024 + 1)), (Ok(b"a".to_vec()), Err(Malformed)));
+        let mut drip = Chunked::default();
         assert!((0..MAX_EXTRA_BYTES).any(|_| taken(&mut drip, "1;x\r\na\r\n").is_err()));
     }
 }

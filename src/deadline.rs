@@ -71,7 +71,7 @@ mod tests {
     async fn only_the_moment_that_was_said_last_counts() {
         let mut deadline = Deadline::default();
         deadline.set(Some(seconds(10)));
-        assert!(!deadline.was_awaited(), "nobody waits yet");
+        assert!(!deadline.was_awaited() && deadline.due() == Some(seconds(10)), "nobody waits yet");
         assert_eq!(late(&mut deadline).await, 10);
         for (before, then) in [(60, 10), (10, 60), (10, 10)] {
             deadline.set(Some(seconds(before)));

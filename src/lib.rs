@@ -58,7 +58,7 @@ pub mod config;
 
 pub mod names;
 
-mod chunked;
+pub mod chunked;
 
 mod network;
 

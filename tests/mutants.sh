@@ -10,7 +10,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 # What decides who comes in, and what bounds him.
-ALL=('src/token/**' 'src/keys/**' 'src/request/**' 'src/headers/**')
+ALL=('src/token/**' 'src/keys/**' 'src/request/**' 'src/headers/**' 'src/head/**' 'src/connection/http1/**' src/chunked.rs src/deadline.rs)
 
 export CARGO_PROFILE_DEV_DEBUG=0 CARGO_PROFILE_TEST_DEBUG=0
 

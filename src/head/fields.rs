@@ -157,6 +157,18 @@ mod tests {
     }
 
     #[test]
+    fn a_list_holds_a_name_whole_in_whatever_case_and_line() {
+        let fields = fields(&[("accept", "a, B\t,,c-d"), ("accept", "e")]);
+        for name in ["a", "A", "b", "c-d", "e"] {
+            assert!(fields.names_in(&ACCEPT, name.as_bytes()), "{name}");
+        }
+        for name in ["c", "d", "a, b", "f"] {
+            assert!(!fields.names_in(&ACCEPT, name.as_bytes()), "{name}");
+        }
+        assert!(!fields.names_in(&ORIGIN, b"a") && Fields::from(&HeaderMap::new()).is_empty());
+    }
+
+    #[test]
     fn text_is_visible_ascii_with_blanks() {
         assert_eq!(as_text(b"a b\tc~"), Some("a b\tc~"));
         for bytes in [&b"\xc3\xa9"[..], b"a\0", b"\x7f", b"a\r\n"] {

@@ -81,6 +81,9 @@ fn judge_request_line(line: &[u8]) -> Result<(Method, std::ops::Range<usize>, Ve
     else {
         return Err(Fault::Syntax);
     };
+    if target.len() > MAX_TARGET_BYTES {
+        return Err(Fault::TargetSize);
+    }
     let place = method.len() + 1..method.len() + 1 + target.len();
     let method = Method::from_bytes(method).map_err(|_| Fault::Syntax)?;
     // RFC 9112 §3.2: no target has a fragment; the library would drop one silently.
@@ -236,6 +239,20 @@ mod tests {
     }
 
     #[test]
+    fn a_head_is_what_it_says_without_the_blanks_around() {
+        let text = "PATCH /mcp/a?b=c HTTP/1.0\r\nHost:h\r\nX-A: \t a  b\t \r\nempty:\r\nblank: \r\nx-a:c\r\n\r\n";
+        let (head, _) = super::judge(text.into()).unwrap();
+        let said = (head.method.as_str(), head.uri.to_string(), head.version);
+        assert_eq!(said, ("PATCH", "/mcp/a?b=c".to_owned(), Version::HTTP_10));
+        let fields: [(&[u8], &[u8]); 5] =
+            [(b"host", b"h"), (b"x-a", b"a  b"), (b"empty", b""), (b"blank", b""), (b"x-a", b"c")];
+        assert!(head.fields.iter().eq(fields));
+        let (_, answer) = text.split_once("\r\n").unwrap();
+        assert!(judge_fields(answer.into()).unwrap().iter().eq(fields));
+        assert_eq!(judge_fields("A : b\r\n\r\n".into()).err(), Some(Fault::Syntax));
+    }
+
+    #[test]
     fn f1_to_f4_lengths_that_could_be_read_in_two_ways() {
         let framing = [
             "Content-Length: 1\r\nTransfer-Encoding: chunked\r\n",
@@ -315,6 +332,9 @@ mod tests {
         for version in ["HTTP/9.9", "HTTP/2.0", "HTTP/1.2", "HTTP/1"] {
             assert_eq!(judge(format!("GET / {version}\r\nHost: h\r\n\r\n").as_bytes()), Err(Fault::Version));
         }
+        for version in ["FTP/1.1", "http/1.1", "HTTP", ""] {
+            assert_eq!(judge(format!("GET / {version}\r\nHost: h\r\n\r\n").as_bytes()), Err(Fault::Syntax));
+        }
     }
 
     #[test]
@@ -325,7 +345,12 @@ mod tests {
         };
         assert_eq!(judge_decoded(&request(1, MAX_FIELDS)), Ok(()));
         assert_eq!(judge_decoded(&request(1, MAX_FIELDS + 1)), Err(Fault::HeadSize));
-        assert_eq!(judge_decoded(&request(MAX_TARGET_BYTES, 1)), Err(Fault::TargetSize));
+        assert_eq!(judge_decoded(&request(8191, 1)), Ok(()));
+        assert_eq!(judge_decoded(&request(8192, 1)), Err(Fault::TargetSize));
+        for value in [" v", "\tv", "v ", "v\t"] {
+            let request = Request::get("https://h/").header("x-a", value).body(()).unwrap();
+            assert_eq!(judge_decoded(&request), Err(Fault::Syntax), "{value:?}");
+        }
         let beyond_ascii = Request::get("https://h/mcp?q=\u{e9}").body(()).unwrap();
         assert_eq!(judge_decoded(&beyond_ascii), Err(Fault::Syntax));
     }
@@ -334,7 +359,11 @@ mod tests {
     fn d10_too_many_fields_and_too_long_a_target() {
         assert_eq!(judged(&"a: b\r\n".repeat(MAX_FIELDS)), Err(Fault::HeadSize));
         assert!(judged(&"a: b\r\n".repeat(MAX_FIELDS - 1)).is_ok());
-        let long = format!("GET /{} HTTP/1.1\r\nHost: h\r\n\r\n", "a".repeat(MAX_REQUEST_LINE_BYTES));
-        assert_eq!(judge(long.as_bytes()), Err(Fault::TargetSize));
+        let line = |method: usize, target: usize| {
+            let (method, path) = ("M".repeat(method), "a".repeat(target - 1));
+            judge(format!("{method} /{path} HTTP/1.1\r\nHost: h\r\n\r\n").as_bytes())
+        };
+        assert!(line(3, 8192).is_ok() && line(54, 8192).is_ok());
+        assert_eq!((line(3, 8193), line(55, 8192)), (Err(Fault::TargetSize), Err(Fault::TargetSize)));
     }
 }

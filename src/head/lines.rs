@@ -157,6 +157,19 @@ mod tests {
         assert!(Lines::default().is_empty() && Lines::default().into_map().is_empty() && lines.len() == 33);
     }
 
+    #[test]
+    fn a_message_that_was_lent_comes_back_without_what_was_added() {
+        let mut lines = Lines::behind(&["GET / HTTP/1.1"], 0);
+        lines.push_lines("host: h\r\naccept: a\r\n");
+        assert!(!lines.is_empty());
+        let mut message = lines.take_message();
+        let length = message.len();
+        assert_eq!(message, b"GET / HTTP/1.1\r\nhost: h\r\naccept: a\r\n");
+        message.extend_from_slice(b"\r\nbody");
+        lines.put_back(message, length);
+        assert_eq!(lines.as_bytes(), b"host: h\r\naccept: a\r\n");
+    }
+
     proptest! {
         #[test]
         fn c14_no_text_makes_a_second_line(text in any::<String>(), bytes in prop::collection::vec(any::<char>(), 0..3)) {

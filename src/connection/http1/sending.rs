@@ -15,7 +15,7 @@ use crate::request::reply::Reply;
 use super::date;
 use super::wire::Wire;
 
-/// What goes out together is copied together up to here: two TLS records. Larger pieces go as they are.
+/// What goes out together is copied together up to here: about one TLS record. Larger pieces go as they are.
 const TOGETHER: usize = 16 * 1024;
 /// What an answer that waits for more keeps of its buffer.
 const KEPT: usize = 1024;

@@ -140,7 +140,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         let (head, framing) = judge(self.input.split_to(end))?;
         self.body = match framing {
             Framing::Length(length) => Rest::Length(length),
-            Framing::Chunked => Rest::Chunks(Chunked::new()),
+            Framing::Chunked => Rest::Chunks(Chunked::default()),
         };
         // RFC 9110 §10.1.1: only who has a body waits; HTTP/1.0 knows no such wait. Other expectations are not met, and not refused.
         let waits = head.version == http::Version::HTTP_11 && !self.body_is_over();

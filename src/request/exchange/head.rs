@@ -96,7 +96,7 @@ fn framing(status: StatusCode, version: Version, fields: &Fields) -> Result<Fram
             Err(Fault::Length)
         }
         _ if has_none => Ok(Framing::Length(0)),
-        (None, Some(_)) => Ok(Framing::Chunked(Chunked::new())),
+        (None, Some(_)) => Ok(Framing::Chunked(Chunked::default())),
         (Some(length), None) => Ok(Framing::Length(length)),
         (None, None) => Ok(Framing::UntilEnd),
     }

@@ -49,6 +49,20 @@ fn numbers_are_those_of_json() {
     }
 }
 
+#[test]
+fn names_are_told_apart_behind_their_first_bytes() {
+    let text = r#"{"preferred_username":1,"preferred_language":2,"pre":3,"preferred":4}"#;
+    let object = Object::read(text.into()).unwrap();
+    let number = |name| object.members().get(name).map(Value::from);
+    assert_eq!(
+        (number("preferred_language"), number("preferred"), number("pre")),
+        (Some(2.into()), Some(4.into()), Some(3.into()))
+    );
+    assert!(
+        object.members().has("preferred_username") && !object.members().has("preferred_") && !object.members().has("")
+    );
+}
+
 /// Few names are compared, many are looked up; the two must say the same, with whatever is inside the members.
 #[test]
 fn c21_no_number_of_members_hides_one_that_stands_twice() {

@@ -132,11 +132,40 @@ async fn d10_heads_over_their_bounds_are_refused_before_they_are_whole() {
 }
 
 #[tokio::test]
+async fn d10_a_head_may_be_just_so_long_whatever_the_pieces() {
+    for (length, wanted) in [(1024, None), (1025, Some(Fault::HeadSize))] {
+        let frame = "GET / HTTP/1.1\r\nHost: h\r\nx: \r\n\r\n".len();
+        let head = format!("GET / HTTP/1.1\r\nHost: h\r\nx: {}\r\n\r\n", "a".repeat(length - frame));
+        for cut in [0, 700, 1023] {
+            let (mut client, mut wire) = connected(BOUNDS);
+            client.write_all(&head.as_bytes()[..cut]).await.unwrap();
+            assert!(poll!(poll_fn(|cx| wire.poll_next(cx))).is_pending(), "{cut}");
+            client.write_all(&head.as_bytes()[cut..]).await.unwrap();
+            assert_eq!(fault(&mut wire).await, wanted, "{length} {cut}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_head_in_work_is_hurried_and_never_given_more_time() {
+    for (until, wanted) in [(1, 1), (30, 10)] {
+        let (mut client, mut wire) = connected(BOUNDS);
+        let started = Instant::now();
+        client.write_all(b"GET / HTTP/1.1\r\n").await.unwrap();
+        assert!(poll!(poll_fn(|cx| wire.poll_next(cx))).is_pending());
+        wire.hurry(started + Duration::from_secs(until));
+        assert_eq!(fault(&mut wire).await, Some(Fault::HeadTimeout));
+        assert_eq!(started.elapsed().as_secs(), wanted);
+    }
+}
+
+#[tokio::test]
 async fn d10_a_request_line_may_be_just_so_long_whatever_the_pieces() {
     let bounds = HeadBounds { bytes: 32 * 1024, ..BOUNDS };
     for (more, wanted) in [(0, None), (1, Some(Fault::TargetSize))] {
-        let frame = "GET / HTTP/1.1".len();
-        let line = format!("GET /{} HTTP/1.1", "a".repeat(MAX_REQUEST_LINE_BYTES - frame + more));
+        let target = format!("/{}", "a".repeat(8191));
+        let method = "M".repeat(MAX_REQUEST_LINE_BYTES - target.len() - "  HTTP/1.1".len() + more);
+        let line = format!("{method} {target} HTTP/1.1");
         for cut in [1, line.len() - 1, line.len(), line.len() + 1, line.len() + 2] {
             let (mut client, mut wire) = connected(bounds);
             let text = format!("{line}\r\nHost: h\r\n\r\n");
@@ -159,6 +188,16 @@ async fn f5_a_malformed_chunk_breaks_the_body_off() {
     assert_eq!(piece(&mut wire).await, Some(Err(Broken)));
     assert_eq!(piece(&mut wire).await, Some(Err(Broken)), "it stays broken");
     assert!(!wire.body_is_over() && !wire.drain(1 << 20).await);
+}
+
+#[tokio::test]
+async fn the_end_of_a_body_is_its_end_though_nothing_comes_behind_it() {
+    let (mut client, mut wire) = connected(BOUNDS);
+    client.write_all(b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n").await.unwrap();
+    assert!(matches!(next(&mut wire).await, Next::Request(_)));
+    assert_eq!(piece(&mut wire).await, Some(Ok(Bytes::from_static(b"abc"))));
+    client.write_all(b"0\r\n\r\n").await.unwrap();
+    assert!(matches!(poll!(poll_fn(|cx| wire.poll_body(cx))), std::task::Poll::Ready(None)));
 }
 
 #[tokio::test]
@@ -186,6 +225,22 @@ async fn f12_the_body_is_asked_for_when_somebody_wants_it_and_the_client_waits()
         let mut said = String::new();
         client.read_to_string(&mut said).await.unwrap();
         assert_eq!(said, wanted);
+    }
+}
+
+#[tokio::test]
+async fn f12_nobody_is_asked_who_has_no_body_or_knows_no_such_wait() {
+    for (version, fields, wanted) in [
+        ("1.1", "Expect: 100-continue\r\nContent-Length: 2", true),
+        ("1.0", "Expect: 100-continue\r\nContent-Length: 2", false),
+        ("1.1", "Expect: 100-continue\r\nContent-Length: 0", false),
+        ("1.1", "Expect: 200-ok\r\nContent-Length: 2", false),
+        ("1.1", "Content-Length: 2", false),
+    ] {
+        let (mut client, mut wire) = connected(BOUNDS);
+        client.write_all(format!("POST / HTTP/{version}\r\nHost: h\r\n{fields}\r\n\r\n").as_bytes()).await.unwrap();
+        assert!(matches!(next(&mut wire).await, Next::Request(_)));
+        assert_eq!(wire.waits_for_invitation(), wanted, "{version} {fields}");
     }
 }
 
