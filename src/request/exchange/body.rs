@@ -54,6 +54,10 @@ pub(crate) trait Home: std::fmt::Debug + Send + Sync {
     fn give_back(&self, wire: Wire);
 }
 
+/// Turns between a fault and its telling: the task of an HTTP/2 connection takes two before it writes (it steps back behind all that are
+/// ready), and would forget what waits on a stream that has broken off. Others may have more to do than this one.
+const TURNS: u8 = 4;
+
 /// The body of an answer over HTTP/1.1.
 #[derive(Debug)]
 pub(crate) struct Http1Body {
@@ -61,8 +65,8 @@ pub(crate) struct Http1Body {
     pub(super) wire: Option<Wire>,
     framing: Framing,
     persists: bool,
-    /// Told in a turn of its own: whoever writes to the client has sent by then what came before it.
-    fault: Option<Fault>,
+    /// Told so many turns later: whoever writes to the client has sent by then what came before it.
+    fault: Option<(Fault, u8)>,
     /// What is left of a request that is answered before it is sent.
     unsent: Option<Box<Outbox>>,
     home: Arc<dyn Home>,
@@ -82,8 +86,10 @@ impl Http1Body {
     }
 
     fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Fault>>> {
-        if let Some(fault) = self.fault.take() {
-            return Poll::Ready(Some(Err(fault)));
+        match self.fault.take() {
+            None => {}
+            Some((fault, 0)) => return Poll::Ready(Some(Err(fault))),
+            Some((fault, turns)) => return self.put_off(fault, turns - 1, cx),
         }
         match ready!(self.poll_next(cx)) {
             Ok(Some(data)) => {
@@ -95,11 +101,16 @@ impl Http1Body {
                 Poll::Ready(None)
             }
             Err(fault) => {
-                (self.wire, self.fault) = (None, Some(fault));
-                cx.waker().wake_by_ref();
-                Poll::Pending
+                self.wire = None;
+                self.put_off(fault, TURNS, cx)
             }
         }
+    }
+
+    fn put_off<T>(&mut self, fault: Fault, turns: u8, cx: &Context<'_>) -> Poll<T> {
+        self.fault = Some((fault, turns));
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 
     fn is_ended(&self) -> bool {
