@@ -105,8 +105,8 @@ async fn d10_header_bombs_are_refused_before_they_are_read() {
 }
 
 const BODIES: usize = 64;
-/// `buffered_bytes`, once; each connection's buffers beside it.
-const BODIES_CEILING: Ceiling = Ceiling { each_kib: 384, fixed_mib: 32 };
+/// `buffered_bytes`, and half as much that the allocator has of the wave before; each connection's buffers beside it.
+const BODIES_CEILING: Ceiling = Ceiling { each_kib: 384, fixed_mib: 48 };
 
 /// Bodies that are almost whole, each of another caller; their long part is nothing that ends them before their time.
 pub(crate) async fn hoarded_bodies(target: Target, n: usize) {
