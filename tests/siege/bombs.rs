@@ -139,5 +139,5 @@ pub(crate) async fn hoarded_bodies(target: Target, n: usize) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn d23_bodies_that_hoard_memory_get_503_beyond_the_budget() {
     let mut siege = Siege::lay("parallel bodies", "").await;
-    siege.waves(openable(scaled(BODIES), 1), BODIES_CEILING, hoarded_bodies).await;
+    siege.three_waves(openable(scaled(BODIES), 1), BODIES_CEILING, hoarded_bodies).await;
 }
