@@ -18,6 +18,7 @@ use crate::request::incoming::Incoming;
 use crate::request::provenance::Peer;
 
 use super::activity::{Activity, Busy};
+use super::broken::BrokenLast;
 use super::stream::Streams;
 use super::{Connections, END_TIME};
 
@@ -44,7 +45,7 @@ impl Connections {
                     Err(fault) => this.live.handler().fault(&peer, &head, fault),
                     Ok(()) => this.live.handler().handle(&peer, head, Incoming::Http2(body)).await,
                 };
-                Ok::<_, Infallible>(reply.decoded().map(|body| Busy::new(body, under_way)))
+                Ok::<_, Infallible>(reply.decoded().map(|body| Busy::new(BrokenLast::new(body), under_way)))
             }
         });
         // Pinned where it is made: each move would keep room of its own in every connection's task.

@@ -2,6 +2,7 @@
 
 pub(crate) mod accept;
 mod activity;
+mod broken;
 mod gathered;
 mod http1;
 mod http2;

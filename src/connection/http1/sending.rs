@@ -59,6 +59,8 @@ pub(super) struct Sending {
     framing: Framing,
     /// Nothing more comes from the body.
     is_whole: bool,
+    /// It broke off: what came before goes out, then the connection ends, so that the client does not take it for whole.
+    is_broken: bool,
     /// The connection ends after it.
     pub(super) is_last: bool,
 }
@@ -76,7 +78,16 @@ impl Sending {
             out.extend_from_slice(b"connection: close\r\n");
         }
         out.extend_from_slice(b"\r\n");
-        Self { out, gone: 0, large: Bytes::new(), body, is_whole: framing == Framing::Bodiless, framing, is_last }
+        Self {
+            out,
+            gone: 0,
+            large: Bytes::new(),
+            body,
+            is_whole: framing == Framing::Bodiless,
+            is_broken: false,
+            framing,
+            is_last,
+        }
     }
 
     /// Ready when all has gone out. An error when it cannot, or when the client has left.
@@ -88,6 +99,9 @@ impl Sending {
             self.gather(cx)?;
             if !self.has_bytes() {
                 ready!(Pin::new(&mut wire.stream).poll_flush(cx))?;
+                if self.is_broken {
+                    return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
+                }
                 if self.is_whole {
                     return Poll::Ready(Ok(()));
                 }
@@ -124,11 +138,10 @@ impl Sending {
 
     /// Takes what the body has, as much as goes out together.
     fn gather(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-        while !self.is_whole && self.large.is_empty() && self.out.len() < TOGETHER {
+        while !self.is_whole && !self.is_broken && self.large.is_empty() && self.out.len() < TOGETHER {
             match Pin::new(&mut self.body).poll_frame(cx) {
                 Poll::Pending => return Ok(()),
-                // Broken off: the client must not take it for whole.
-                Poll::Ready(Some(Err(_))) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Poll::Ready(Some(Err(_))) => self.is_broken = true,
                 Poll::Ready(Some(Ok(frame))) => self.frame(frame)?,
                 Poll::Ready(None) => self.end()?,
             }

@@ -54,10 +54,6 @@ pub(crate) trait Home: std::fmt::Debug + Send + Sync {
     fn give_back(&self, wire: Wire);
 }
 
-/// Turns between a fault and its telling: the task of an HTTP/2 connection takes two before it writes (it steps back behind all that are
-/// ready), and would forget what waits on a stream that has broken off. Others may have more to do than this one.
-const TURNS: u8 = 4;
-
 /// The body of an answer over HTTP/1.1.
 #[derive(Debug)]
 pub(crate) struct Http1Body {
@@ -65,8 +61,6 @@ pub(crate) struct Http1Body {
     pub(super) wire: Option<Wire>,
     framing: Framing,
     persists: bool,
-    /// Told so many turns later: whoever writes to the client has sent by then what came before it.
-    fault: Option<(Fault, u8)>,
     /// What is left of a request that is answered before it is sent.
     unsent: Option<Box<Outbox>>,
     home: Arc<dyn Home>,
@@ -80,17 +74,12 @@ impl Http1Body {
         // RFC 9112 §9.5, RFC 9110 §10.1: an early refusal ends the sending; an upstream that works while it reads wants the rest.
         let persists = head.persists && (unsent.is_none() || head.status.is_success());
         let unsent = unsent.filter(|_| head.status.is_success()).map(Box::new);
-        let mut body = Self { wire: Some(wire), framing, persists, fault: None, unsent, home };
+        let mut body = Self { wire: Some(wire), framing, persists, unsent, home };
         body.leave_if_ended();
         body
     }
 
     fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Fault>>> {
-        match self.fault.take() {
-            None => {}
-            Some((fault, 0)) => return Poll::Ready(Some(Err(fault))),
-            Some((fault, turns)) => return self.put_off(fault, turns - 1, cx),
-        }
         match ready!(self.poll_next(cx)) {
             Ok(Some(data)) => {
                 self.leave_if_ended();
@@ -102,19 +91,13 @@ impl Http1Body {
             }
             Err(fault) => {
                 self.wire = None;
-                self.put_off(fault, TURNS, cx)
+                Poll::Ready(Some(Err(fault)))
             }
         }
     }
 
-    fn put_off<T>(&mut self, fault: Fault, turns: u8, cx: &Context<'_>) -> Poll<T> {
-        self.fault = Some((fault, turns));
-        cx.waker().wake_by_ref();
-        Poll::Pending
-    }
-
     fn is_ended(&self) -> bool {
-        self.wire.is_none() && self.fault.is_none()
+        self.wire.is_none()
     }
 
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, Fault>> {
