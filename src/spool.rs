@@ -12,8 +12,9 @@ use std::time::Duration;
 const GATHER: Duration = Duration::from_millis(20);
 /// When this part of all that may wait does, the writer is woken at once.
 const HASTE_PART: usize = 4;
-/// And when so many bytes do: more would no longer be in the processor's caches when they are written.
-const HASTE_BYTES: usize = 64 * 1024;
+/// And when so many bytes do: more would no longer be in the processor's caches when they are written, and hold up whoever shares the
+/// processor with the writer; much less, and a flood of refusals would wake it every few of them.
+const HASTE_BYTES: usize = 256 * 1024;
 /// Room that is kept for the next lines; what a flood took is given back.
 const KEPT_BYTES: usize = 2 * HASTE_BYTES;
 
@@ -62,7 +63,10 @@ impl Spool {
         state.batch.lines.push(b'\n');
         state.batch.count += 1;
         let is_urgent = state.batch.count == 1 || state.is_pressing(self.most);
-        if is_urgent && std::mem::take(&mut state.is_writer_asleep) {
+        let wakes = is_urgent && std::mem::take(&mut state.is_writer_asleep);
+        // Not before: a writer that wakes at once would only wait for the lock.
+        drop(state);
+        if wakes {
             self.filled.notify_one();
         }
         true

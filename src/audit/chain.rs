@@ -5,16 +5,39 @@ use aws_lc_rs::{digest, hmac};
 use crate::config::watching;
 use crate::text::write_hex;
 
-/// A digest in hexadecimal.
-pub(super) const CHARS: usize = 64;
-/// What the first line of all is chained to.
-pub(super) const NOTHING: &str = "0000000000000000000000000000000000000000000000000000000000000000";
 /// Stands between what is digested and the digest.
 const MARK: &str = ",\"chain\":\"";
 /// Ends each line.
 const END: &str = "\"}";
 /// The last member before it.
 const SEQ: &str = ",\"seq\":";
+
+/// A digest in hexadecimal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Digest([u8; 64]);
+
+impl Digest {
+    /// What the first line of all is chained to.
+    pub(super) const NOTHING: Self = Self([b'0'; 64]);
+
+    /// Of 256 bits.
+    fn of(bits: &[u8]) -> Self {
+        let mut text = Self::NOTHING.0;
+        write_hex(bits, &mut text);
+        Self(text)
+    }
+
+    /// None where that is no digest.
+    pub(super) fn read(text: &str) -> Option<Self> {
+        let text = *text.as_bytes().as_array()?;
+        text.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')).then_some(Self(text))
+    }
+
+    pub(super) fn as_str(&self) -> &str {
+        // They are digits.
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
 
 /// How digests are made.
 pub(super) enum Link {
@@ -28,7 +51,7 @@ pub(super) struct Parts<'a> {
     /// All that is digested.
     pub(super) said: &'a str,
     pub(super) seq: u64,
-    pub(super) chain: &'a str,
+    pub(super) chain: Digest,
 }
 
 impl Link {
@@ -45,35 +68,35 @@ impl Link {
     }
 
     /// The digest of a line after the one with this digest.
-    pub(super) fn digest(&self, before: &str, said: &[u8]) -> String {
-        let input = [before.as_bytes(), b"\n", said];
+    pub(super) fn digest(&self, before: &Digest, said: &[u8]) -> Digest {
+        let input = [&before.0, b"\n".as_slice(), said];
         match self {
             Self::Plain => {
                 let mut context = digest::Context::new(&digest::SHA256);
                 for part in input {
                     context.update(part);
                 }
-                hex(context.finish().as_ref())
+                Digest::of(context.finish().as_ref())
             }
             Self::Keyed(key) => {
                 let mut context = hmac::Context::with_key(key);
                 for part in input {
                     context.update(part);
                 }
-                hex(context.sign().as_ref())
+                Digest::of(context.sign().as_ref())
             }
         }
     }
 }
 
 /// Appends a JSON object, which ends with a brace, with its number and digest at its end; gives the digest.
-pub(super) fn chained(link: &Link, object: &[u8], seq: u64, before: &str, lines: &mut Vec<u8>) -> String {
+pub(super) fn chained(link: &Link, object: &[u8], seq: u64, before: &Digest, lines: &mut Vec<u8>) -> Digest {
     let begin = lines.len();
     lines.extend_from_slice(object.strip_suffix(b"}").unwrap_or(object));
     lines.extend_from_slice(SEQ.as_bytes());
     lines.extend_from_slice(itoa::Buffer::new().format(seq).as_bytes());
     let chain = link.digest(before, lines.get(begin..).unwrap_or_default());
-    for end in [MARK, &chain, END] {
+    for end in [MARK, chain.as_str(), END] {
         lines.extend_from_slice(end.as_bytes());
     }
     chain
@@ -82,14 +105,6 @@ pub(super) fn chained(link: &Link, object: &[u8], seq: u64, before: &str, lines:
 /// The line as [`chained`] wrote it; `None`: it is no such line.
 pub(super) fn parts(line: &str) -> Option<Parts<'_>> {
     let (said, chain) = line.strip_suffix(END)?.rsplit_once(MARK)?;
-    let is_digest = chain.len() == CHARS && chain.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
     let (_, seq) = said.rsplit_once(SEQ)?;
-    is_digest.then_some(Parts { said, seq: seq.parse().ok()?, chain })
-}
-
-pub(super) fn hex(bytes: &[u8]) -> String {
-    let mut text = vec![0; 2 * bytes.len()];
-    write_hex(bytes, &mut text);
-    // They are digits.
-    String::from_utf8(text).unwrap_or_default()
+    Some(Parts { said, seq: seq.parse().ok()?, chain: Digest::read(chain)? })
 }

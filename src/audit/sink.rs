@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::config::watching::{AuditSink, Chain};
 
-use super::chain;
+use super::chain::{self, Digest};
 
 /// Syslog's facility 13, log audit, and severity 6, informational (RFC 5424 §6.2.1).
 const SYSLOG_HEAD: &str = "<110>portcullis: ";
@@ -34,7 +34,7 @@ pub(super) struct Last {
     /// Its last line has no end.
     pub(super) torn: bool,
     /// Number and digest of its last whole line, where it is chained.
-    pub(super) link: Option<(u64, String)>,
+    pub(super) link: Option<(u64, Digest)>,
 }
 
 impl Sink {
@@ -115,6 +115,6 @@ fn last(file: &mut File, is_chained: bool) -> io::Result<Last> {
     let torn = !tail.is_empty() && !tail.ends_with('\n');
     let whole = if torn { tail.rsplit_once('\n').map_or("", |(whole, _)| whole) } else { tail.trim_end_matches('\n') };
     let newest = whole.rsplit('\n').next().filter(|_| is_chained);
-    let link = newest.and_then(chain::parts).map(|parts| (parts.seq, parts.chain.to_owned()));
+    let link = newest.and_then(chain::parts).map(|parts| (parts.seq, parts.chain));
     Ok(Last { torn, link })
 }

@@ -7,12 +7,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use aws_lc_rs::hmac;
 
 use crate::config::watching;
+use crate::text::Hex;
 use crate::token::Caller;
-
-use super::chain::hex;
-
-/// 128 bits of the digest: enough to tell people apart.
-const DIGEST_BYTES: usize = 16;
 
 /// See the module.
 pub(crate) struct Subjects {
@@ -60,11 +56,12 @@ impl Subjects {
     }
 }
 
-/// The same person at two issuers is two; the length keeps the two texts apart.
+/// 128 bits of the digest: enough to tell people apart. The same person at two issuers is two; the length keeps the two texts apart.
 fn hashed(key: &hmac::Key, caller: &Caller) -> String {
     let (issuer, subject) = (caller.issuer().as_str(), caller.subject().as_str());
     let tag = hmac::sign(key, format!("{}:{issuer}{subject}", issuer.len()).as_bytes());
-    format!("hmac:{}", hex(tag.as_ref().get(..DIGEST_BYTES).unwrap_or_default()))
+    let bits = tag.as_ref().first_chunk().copied().unwrap_or_default();
+    format!("hmac:{}", Hex::of(u128::from_be_bytes(bits)).as_str())
 }
 
 impl fmt::Debug for Subjects {

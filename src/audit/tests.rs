@@ -80,7 +80,7 @@ proptest! {
     #[test]
     fn whatever_is_done_to_a_chained_stream_is_found(at in 0_usize..4000, line in 0_usize..6, other in 0_usize..6, put in any::<u8>()) {
         let link = chain::Link::keyed("0123456789abcdef");
-        let (mut lines, mut before) = (Vec::new(), chain::NOTHING.to_owned());
+        let (mut lines, mut before) = (Vec::new(), chain::Digest::NOTHING);
         for seq in 1..=7 {
             let (object, mut line) = (format!("{{\"v\":1,\"n\":\"{{{seq}\"}}"), Vec::new());
             before = chain::chained(&link, object.as_bytes(), seq, &before, &mut line);

@@ -1,6 +1,6 @@
 //! Finds out whether a chained audit stream is whole, for `portcullis audit verify`. Pure.
 
-use super::chain::{self, Link, NOTHING};
+use super::chain::{self, Digest, Link};
 
 /// What has been found good so far.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,7 +37,8 @@ pub enum Break {
 /// Reads line by line, also over several files in a row.
 pub struct Verifier {
     link: Link,
-    found: Option<Chained>,
+    /// And what the next line is chained to.
+    found: Option<(Chained, Digest)>,
     /// The last line was none, and the next one must say that it was torn.
     torn: bool,
 }
@@ -59,25 +60,29 @@ impl Verifier {
             return Err(Break::Form);
         }
         let before = match &self.found {
-            Some(found) => Some(found.digest.clone()),
-            None if parts.seq == 1 => Some(NOTHING.to_owned()),
-            None => opening.and_then(|(_, previous)| previous),
+            Some((_, digest)) => Some(*digest),
+            None if parts.seq == 1 => Some(Digest::NOTHING),
+            None => opening
+                .and_then(|(_, previous)| previous)
+                .map(|text| Digest::read(&text).ok_or(Break::Digest))
+                .transpose()?,
         };
-        if let Some(found) = self.found.as_ref().filter(|found| parts.seq != found.last + 1) {
+        if let Some((found, _)) = self.found.as_ref().filter(|(found, _)| parts.seq != found.last + 1) {
             return Err(Break::Number { found: parts.seq, expected: found.last + 1 });
         }
         if before.is_some_and(|before| self.link.digest(&before, parts.said.as_bytes()) != parts.chain) {
             return Err(Break::Digest);
         }
-        let (first, torn) = self.found.as_ref().map_or((parts.seq, 0), |found| (found.first, found.torn));
+        let (first, torn) = self.found.as_ref().map_or((parts.seq, 0), |(found, _)| (found.first, found.torn));
         let torn = torn + u64::from(std::mem::take(&mut self.torn));
-        self.found = Some(Chained { first, last: parts.seq, digest: parts.chain.to_owned(), torn });
+        let digest = parts.chain.as_str().to_owned();
+        self.found = Some((Chained { first, last: parts.seq, digest, torn }, parts.chain));
         Ok(())
     }
 
     /// All that was read; `None`: there was no line. A torn line at the very end is an error: nothing vouches for it.
     pub fn finish(self) -> Result<Option<Chained>, Break> {
-        if self.torn { Err(Break::Form) } else { Ok(self.found) }
+        if self.torn { Err(Break::Form) } else { Ok(self.found.map(|(found, _)| found)) }
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use super::chain::{self, Link};
+use super::chain::{self, Digest, Link};
 use super::line;
 use super::sink::{Last, Sink};
 use crate::config::watching::Chain;
@@ -31,7 +31,7 @@ pub(super) struct Writer {
     sink: Sink,
     link: Option<Link>,
     /// Number and digest of the last line.
-    last: (u64, String),
+    last: (u64, Digest),
     state: Arc<State>,
     /// Whole lines, but for a first one of which a part is written already.
     pending: Vec<u8>,
@@ -42,7 +42,7 @@ pub(super) struct Writer {
 
 impl Writer {
     pub(super) fn new(sink: Sink, last: &Last, setting: &Chain, state: Arc<State>) -> Self {
-        let at = last.link.clone().unwrap_or_else(|| (0, chain::NOTHING.into()));
+        let at = last.link.unwrap_or((0, Digest::NOTHING));
         let link = Link::new(setting);
         let mut writer = Self { sink, link, last: at, state, pending: Vec::new(), is_mid_line: false, told: None };
         writer.open(last);
@@ -73,14 +73,18 @@ impl Writer {
         if last.torn {
             self.pending.push(b'\n');
         }
-        let previous = self.link.is_some().then(|| self.last.1.clone());
+        let previous = self.link.is_some().then_some(self.last.1);
         let mut object = Vec::new();
-        line::of_opening(last.torn, previous.as_deref(), &mut object);
+        line::of_opening(last.torn, previous.as_ref().map(Digest::as_str), &mut object);
         self.add(&object);
     }
 
     fn add(&mut self, object: &[u8]) {
-        let lost = self.state.untold.swap(0, Ordering::Relaxed);
+        // Asked first: to change what others look at costs more, and nearly always there is nothing.
+        let lost = match self.state.untold.load(Ordering::Relaxed) {
+            0 => 0,
+            _ => self.state.untold.swap(0, Ordering::Relaxed),
+        };
         let open = object.strip_suffix(b"}").unwrap_or(object);
         let telling = (lost > 0).then(|| [open, format!(",\"lost\":{lost}}}").as_bytes()].concat());
         let object = telling.as_deref().unwrap_or(object);

@@ -37,7 +37,7 @@ where
         let (fault, turns) = match self.fault.take() {
             None => match Pin::new(&mut self.body).poll_frame(cx) {
                 Poll::Ready(Some(Err(fault))) => (fault, TURNS),
-                polled => return polled,
+                polled @ (Poll::Ready(_) | Poll::Pending) => return polled,
             },
             Some((fault, 0)) => return Poll::Ready(Some(Err(fault))),
             Some((fault, turns)) => (fault, turns - 1),
