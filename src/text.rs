@@ -63,17 +63,17 @@ impl<'a> Object<'a> {
         self.line.push(b'}');
     }
 
+    #[inline]
     pub(crate) fn text(&mut self, name: &str, value: &str) {
         self.name(name);
         write_string(self.line, value);
     }
 
     /// Text without anything to escape, by construction: digits, addresses, words of the source.
+    #[inline]
     pub(crate) fn word(&mut self, name: &str, value: &str) {
         self.name(name);
-        self.line.push(b'"');
-        self.line.extend_from_slice(value.as_bytes());
-        self.line.push(b'"');
+        write_word(self.line, value);
     }
 
     /// What shows itself as text.
@@ -151,14 +151,20 @@ impl<'a> Object<'a> {
         _ = serde_json::to_writer(&mut *self.line, value);
     }
 
+    /// Inline, as are its callers that are called most: so a name is known where it is written, and its length with it.
+    #[inline]
     fn name(&mut self, name: &str) {
-        self.line.reserve(name.len() + ROOM_FOR_VALUE);
+        self.next(name.len());
+        self.line.extend_from_slice(name.as_bytes());
+        self.line.extend_from_slice(b"\":");
+    }
+
+    fn next(&mut self, name: usize) {
+        self.line.reserve(name + ROOM_FOR_VALUE);
         if !std::mem::take(&mut self.is_empty) {
             self.line.push(b',');
         }
         self.line.push(b'"');
-        self.line.extend_from_slice(name.as_bytes());
-        self.line.extend_from_slice(b"\":");
     }
 }
 
@@ -197,6 +203,12 @@ thread_local! {
 
 /// Most values and the signs around them: so a member makes the line grow once.
 const ROOM_FOR_VALUE: usize = 64;
+
+fn write_word(line: &mut Vec<u8>, value: &str) {
+    line.push(b'"');
+    line.extend_from_slice(value.as_bytes());
+    line.push(b'"');
+}
 
 /// A JSON string (RFC 8259 §7).
 fn write_string(line: &mut Vec<u8>, value: &str) {

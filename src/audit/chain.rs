@@ -69,22 +69,13 @@ impl Link {
 
     /// The digest of a line after the one with this digest.
     pub(super) fn digest(&self, before: &Digest, said: &[u8]) -> Digest {
-        let input = [&before.0, b"\n".as_slice(), said];
+        self.of(&[&before.0, b"\n".as_slice(), said].concat())
+    }
+
+    fn of(&self, input: &[u8]) -> Digest {
         match self {
-            Self::Plain => {
-                let mut context = digest::Context::new(&digest::SHA256);
-                for part in input {
-                    context.update(part);
-                }
-                Digest::of(context.finish().as_ref())
-            }
-            Self::Keyed(key) => {
-                let mut context = hmac::Context::with_key(key);
-                for part in input {
-                    context.update(part);
-                }
-                Digest::of(context.sign().as_ref())
-            }
+            Self::Plain => Digest::of(digest::digest(&digest::SHA256, input).as_ref()),
+            Self::Keyed(key) => Digest::of(hmac::sign(key, input).as_ref()),
         }
     }
 }
@@ -92,10 +83,15 @@ impl Link {
 /// Appends a JSON object, which ends with a brace, with its number and digest at its end; gives the digest.
 pub(super) fn chained(link: &Link, object: &[u8], seq: u64, before: &Digest, lines: &mut Vec<u8>) -> Digest {
     let begin = lines.len();
+    lines.extend_from_slice(&before.0);
+    lines.push(b'\n');
+    let said = lines.len();
     lines.extend_from_slice(object.strip_suffix(b"}").unwrap_or(object));
     lines.extend_from_slice(SEQ.as_bytes());
     lines.extend_from_slice(itoa::Buffer::new().format(seq).as_bytes());
-    let chain = link.digest(before, lines.get(begin..).unwrap_or_default());
+    let chain = link.of(lines.get(begin..).unwrap_or_default());
+    // That stands there for this only: what is digested in one piece needs no memory of its own.
+    drop(lines.drain(begin..said));
     for end in [MARK, chain.as_str(), END] {
         lines.extend_from_slice(end.as_bytes());
     }

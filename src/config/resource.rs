@@ -119,7 +119,11 @@ impl Authority {
 /// Host (brackets kept for IPv6) and port of an authority, or `None` when it is not one (RFC 3986 §3.2, without user information).
 /// A port has one spelling: none begins with a zero.
 pub fn split_authority(text: &str) -> Option<(&str, Option<u16>)> {
-    let end_of_host = if text.starts_with('[') { text.find(']')? + 1 } else { text.find(':').unwrap_or(text.len()) };
+    let end_of_host = if text.starts_with('[') {
+        text.find(']')? + 1
+    } else {
+        memchr::memchr(b':', text.as_bytes()).unwrap_or(text.len())
+    };
     let (host, rest) = text.split_at_checked(end_of_host)?;
     let port = match rest.strip_prefix(':') {
         Some(digits) if is_port(digits) => Some(digits.parse().ok()?),

@@ -43,7 +43,7 @@ impl Connections {
                 let (head, body) = Head::decoded(request);
                 let reply = match judged {
                     Err(fault) => this.live.handler().fault(&peer, &head, fault),
-                    Ok(()) => this.live.handler().handle(&peer, head, Incoming::Http2(body)).await,
+                    Ok(()) => this.live.handler().handle(&peer, &head, Incoming::Http2(body)).await,
                 };
                 Ok::<_, Infallible>(reply.decoded().map(|body| Busy::new(BrokenLast::new(body), under_way)))
             }

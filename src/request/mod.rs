@@ -40,6 +40,7 @@ pub(crate) mod witnesses;
 pub(crate) use verified::MAX_TOKENS;
 
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::sync::Arc;
 
 use futures_util::FutureExt as _;
@@ -107,9 +108,10 @@ async fn contained<T>(work: impl Future<Output = T>) -> Option<T> {
 
 impl Handler {
     /// Answers one request. Never fails: a rejection is a response too.
-    pub(crate) async fn handle(&self, peer: &Peer, head: Head, body: Incoming<'_>) -> Reply {
-        let mut audit = Audit::begin(peer, &head, &self.unrouted, &self.witnesses);
-        let answered = contained(self.answer(peer, &head, body, &mut audit)).await;
+    pub(crate) async fn handle(&self, peer: &Peer, head: &Head, body: Incoming<'_>) -> Reply {
+        let mut audit = Audit::begin(peer, head, &self.unrouted, &self.witnesses);
+        // Pinned where it is made: it is large.
+        let answered = contained(pin!(self.answer(peer, head, body, &mut audit))).await;
         let mut reply = answered.unwrap_or_else(|| refuse(Rejection::Internal, None, &mut audit));
         reply.lines.push_text(&X_REQUEST_ID, &[audit.request_id()]);
         audit.finish(reply)

@@ -102,7 +102,8 @@ impl Connections {
         // RFC 9112 §9.6: the client names `close`. HTTP/1.0 ends anyway.
         let is_last = head.fields.names_in(&CONNECTION, b"close");
         let mut asked = Asked::new(&head.method, head.version, is_last);
-        let Some(reply) = self.answer(wire, head, peer).await else { return After::Breaks };
+        let Some(reply) = self.answer(wire, &head, peer).await else { return After::Breaks };
+        drop(head); // an open stream keeps none
         let own = wire.get_mut().unwrap_or_else(PoisonError::into_inner);
         let is_unread = !own.body_is_over();
         // A client that waits to be asked for its body may send it or not: nobody could tell it from the next head.
@@ -122,7 +123,7 @@ impl Connections {
     }
 
     /// `None`: the client has left before.
-    async fn answer<S>(&self, wire: &Mutex<Wire<S>>, head: Head, peer: &Peer) -> Option<Reply>
+    async fn answer<S>(&self, wire: &Mutex<Wire<S>>, head: &Head, peer: &Peer) -> Option<Reply>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send,
     {
