@@ -74,6 +74,9 @@ struct Idle {
     since: Instant,
 }
 
+/// A request that got no answer; with it, when the connection did not take one byte of it.
+pub(super) type Unsent = (Option<Request>, Unanswered);
+
 enum Link {
     Http1(Wire),
     Http2(http2::Sender),
@@ -88,39 +91,27 @@ impl Pool {
     /// connection did not take is sent over another one; one that the upstream may have seen never is.
     pub(crate) async fn send(self: &Arc<Self>, head: Outgoing, upload: Upload) -> Result<Answer, SendError> {
         let mut request = (head, upload);
-        loop {
-            // As if its turn had just begun: a look that is put off would take a connection for good that is not.
-            let taken = unconstrained(poll_fn(|_| Poll::Ready(self.take()))).await;
-            let (link, is_new) = match taken {
-                Some(link) => (link, false),
-                // Boxed: the rare way must not make room for itself in every request.
-                None => (Box::pin(self.connect()).await?, true),
-            };
-            let (untaken, unanswered) = match link {
-                Link::Http1(wire) => match self.over_http1(wire, request).await {
-                    Ok(answer) => return Ok(answer),
-                    Err(unsent) => unsent,
-                },
-                Link::Http2(sender) => {
-                    let sending = http2::send(sender, &self.place, request, self.patience);
-                    match Box::pin(sending).await {
-                        Ok(answer) => return Ok(answer),
-                        Err(unsent) => unsent,
-                    }
-                }
-            };
-            match untaken {
-                Some(untaken) if !is_new => request = untaken,
-                _ => return Err(unanswered.into()),
+        // As if its turn had just begun: a look that is put off would take a connection for good that is not.
+        while let Some(link) = unconstrained(poll_fn(|_| Poll::Ready(self.take()))).await {
+            match self.over(link, request).await {
+                Ok(answer) => return Ok(answer),
+                Err((Some(untaken), _)) => request = untaken,
+                Err((None, unanswered)) => return Err(unanswered.into()),
             }
+        }
+        // Boxed: the rare way must not make room for itself in every request.
+        let link = Box::pin(self.connect()).await?;
+        self.over(link, request).await.map_err(|(_, unanswered)| unanswered.into())
+    }
+
+    async fn over(self: &Arc<Self>, link: Link, request: Request) -> Result<Answer, Unsent> {
+        match link {
+            Link::Http1(wire) => self.over_http1(wire, request).await,
+            Link::Http2(sender) => Box::pin(http2::send(sender, &self.place, request, self.patience)).await,
         }
     }
 
-    async fn over_http1(
-        self: &Arc<Self>,
-        wire: Wire,
-        (head, upload): Request,
-    ) -> Result<Answer, (Option<Request>, Unanswered)> {
+    async fn over_http1(self: &Arc<Self>, wire: Wire, (head, upload): Request) -> Result<Answer, Unsent> {
         let (front, lent) = head.lend(upload.length);
         let mut exchange = Exchange::new(wire, Outbox::new(front, upload), self.patience);
         let answered = poll_fn(|cx| exchange.poll(cx)).await;
@@ -313,8 +304,9 @@ mod tests {
         let mut sending = Box::pin(pool.send(head(), body()));
         assert!((&mut sending).now_or_never().is_none(), "the request waits to be taken");
         drop(far);
-        let cutting = async { drop(listener.accept().await.unwrap()) };
-        let (sent, ()) = tokio::join!(sending, cutting);
+        let cutting = async { received(&mut listener.accept().await.unwrap().0).await };
+        let (sent, request) = tokio::join!(sending, cutting);
+        assert_eq!(request, "GET /mcp HTTP/1.1\r\nhost: h\r\ncontent-length: 2\r\n\r\n{}", "as it was");
         assert!(matches!(sent, Err(SendError::Exchange(_))), "the new one is the last");
         assert!(timeout(Duration::from_millis(200), listener.accept()).await.is_err());
     }

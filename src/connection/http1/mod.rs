@@ -16,9 +16,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures_util::poll;
 use http::Version;
 use http::header::CONNECTION;
+use http_body::Body;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::WaitForCancellationFuture;
@@ -158,9 +160,10 @@ where
     .await
 }
 
-async fn send<S>(wire: &mut Wire<S>, mut sending: Sending) -> After
+async fn send<S, B>(wire: &mut Wire<S>, mut sending: Sending<B>) -> After
 where
     S: AsyncRead + AsyncWrite + Unpin,
+    B: Body<Data = Bytes> + Unpin,
 {
     let sent: io::Result<()> = poll_fn(|cx| sending.poll(cx, wire)).await;
     match sent {

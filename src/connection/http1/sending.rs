@@ -6,7 +6,7 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http::{Method, StatusCode, Version};
-use http_body::{Body as _, Frame};
+use http_body::{Body, Frame};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::request::body::ReplyBody;
@@ -49,13 +49,13 @@ enum Framing {
 
 /// See the module.
 #[derive(Debug)]
-pub(super) struct Sending {
+pub(super) struct Sending<B = ReplyBody> {
     out: Vec<u8>,
     /// So much of it has gone.
     gone: usize,
     /// Goes behind it, without a copy.
     large: Bytes,
-    body: ReplyBody,
+    body: B,
     framing: Framing,
     /// Nothing more comes from the body.
     is_whole: bool,
@@ -65,9 +65,9 @@ pub(super) struct Sending {
     pub(super) is_last: bool,
 }
 
-impl Sending {
+impl<B: Body<Data = Bytes> + Unpin> Sending<B> {
     /// Head and body become bytes.
-    pub(super) fn new(reply: Reply, asked: Asked) -> Self {
+    pub(super) fn new(reply: Reply<B>, asked: Asked) -> Self {
         let framing = framing(reply.status, &reply.body, asked);
         let is_last = asked.is_last || asked.version != Version::HTTP_11 || framing == Framing::Close || reply.is_last;
         let lines = (framing, length(&reply, framing, asked.is_head));
@@ -206,7 +206,7 @@ fn taken(written: usize) -> Poll<io::Result<()>> {
     Poll::Ready(if written == 0 { Err(io::ErrorKind::WriteZero.into()) } else { Ok(()) })
 }
 
-fn framing(status: StatusCode, body: &ReplyBody, asked: Asked) -> Framing {
+fn framing(status: StatusCode, body: &impl Body, asked: Asked) -> Framing {
     let length = body.size_hint().exact();
     if asked.is_head || is_bodiless(status) {
         return Framing::Bodiless;
@@ -224,7 +224,7 @@ fn is_bodiless(status: StatusCode) -> bool {
 }
 
 /// What the head says of the body's length.
-fn length(reply: &Reply, framing: Framing, is_head: bool) -> Option<u64> {
+fn length(reply: &Reply<impl Body>, framing: Framing, is_head: bool) -> Option<u64> {
     match framing {
         Framing::Length(length) => Some(length),
         // RFC 9110 §8.6: what a GET would have; nothing where there never is a body.

@@ -42,7 +42,7 @@ pub(crate) async fn send(
     place: &Uri,
     (head, upload): pool::Request,
     patience: Duration,
-) -> Result<Answer, (Option<pool::Request>, Unanswered)> {
+) -> Result<Answer, pool::Unsent> {
     let taken = Arc::new(Taken(Mutex::new(Instant::now())));
     let mut request = Request::new(Flow::new(upload, Arc::clone(&taken)));
     *request.method_mut() = head.method.clone();

@@ -4,14 +4,14 @@ use std::future::poll_fn;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::poll;
+use futures_util::{FutureExt as _, poll};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 
 use super::super::wire::{Next, Wire};
 use super::super::*;
 use crate::head::Fault;
 use crate::head::judge::MAX_REQUEST_LINE_BYTES;
-use crate::request::incoming::Broken;
+use crate::request::incoming::{Broken, Incoming};
 
 const BOUNDS: HeadBounds = HeadBounds { bytes: 1024, time: Duration::from_secs(10) };
 
@@ -278,4 +278,51 @@ async fn what_is_left_of_a_body_is_read_up_to_its_bound() {
             assert_eq!(request(&mut wire).await, "GET /b ");
         }
     }
+}
+
+#[tokio::test]
+async fn the_bound_of_what_is_left_counts_all_its_pieces() {
+    for (most, whole) in [(5, true), (4, false)] {
+        let (mut client, mut wire) = connected(BOUNDS);
+        let head = b"POST /a HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n";
+        client.write_all(&[head.as_slice(), b"2\r\n12\r\n2\r\n34\r\n1\r\n5\r\n0\r\n\r\n"].concat()).await.unwrap();
+        assert!(matches!(next(&mut wire).await, Next::Request(_)));
+        assert_eq!(wire.drain(most).await, whole);
+    }
+}
+
+#[tokio::test]
+async fn what_comes_after_the_last_answer_is_read_until_the_client_leaves_or_its_bound() {
+    let (mut client, mut wire) = connected(BOUNDS);
+    client.write_all(&[b'x'; 9]).await.unwrap();
+    assert!(poll!(std::pin::pin!(wire.drain_all(10))).is_pending());
+    assert!(wire.stream.read(&mut [0; 9]).now_or_never().is_none(), "it was read");
+    client.write_all(&[b'x'; 10]).await.unwrap();
+    assert!(poll!(std::pin::pin!(wire.drain_all(10))).is_ready());
+    drop(client);
+    assert!(poll!(std::pin::pin!(wire.drain_all(10))).is_ready());
+}
+
+#[tokio::test]
+async fn d10_a_request_line_is_refused_before_its_end_once_it_is_too_long() {
+    let (mut client, mut wire) = connected(HeadBounds { bytes: 32 * 1024, ..BOUNDS });
+    client.write_all(&[b'M'; MAX_REQUEST_LINE_BYTES + 1]).await.unwrap();
+    assert!(poll!(poll_fn(|cx| wire.poll_next(cx))).is_pending());
+    client.write_all(b"M").await.unwrap();
+    assert_eq!(fault(&mut wire).await, Some(Fault::TargetSize));
+}
+
+#[tokio::test]
+async fn whoever_answers_gets_the_body_and_learns_what_is_left() {
+    let (mut client, mut wire) = connected(BOUNDS);
+    client.write_all(b"POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\n12").await.unwrap();
+    assert!(matches!(next(&mut wire).await, Next::Request(_)));
+    let wire = std::sync::Mutex::new(wire);
+    let mut body = Incoming::Http1(&wire);
+    assert_eq!((body.rest(), body.is_over()), (5, false));
+    assert_eq!(body.piece().await, Some(Ok(Bytes::from_static(b"12"))));
+    assert_eq!((body.rest(), body.is_over()), (3, false));
+    client.write_all(b"345").await.unwrap();
+    assert_eq!(body.piece().await, Some(Ok(Bytes::from_static(b"345"))));
+    assert_eq!((body.rest(), body.is_over(), body.piece().await), (0, true, None));
 }

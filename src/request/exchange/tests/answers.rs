@@ -8,6 +8,7 @@ use http_body::Body as _;
 use proptest::prelude::*;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
+use super::super::wire::SMALL_READ;
 use super::*;
 
 /// Answers that are whole: bytes, whether the connection ends with them, body, and whether the connection is kept.
@@ -237,6 +238,23 @@ fn a_silent_stream_holds_under_a_kibibyte() {
     });
     let each = held.bytes_current / 100;
     assert!((200..1024).contains(&each), "{each}");
+}
+
+#[tokio::test]
+async fn d23_little_keeps_little_room_whatever_came_before() {
+    let (mut near, far) = tokio::io::duplex(1 << 20);
+    let mut wire = Wire::new(Box::new(far));
+    near.write_all(&b"x".repeat(3 * SMALL_READ)).await.unwrap();
+    while !wire.comes_fast || wire.inbox.len() < 3 * SMALL_READ {
+        assert!(poll_fn(|cx| wire.poll_more(cx)).await.unwrap());
+    }
+    near.write_all(b"little").await.unwrap();
+    wire.inbox = Bytes::new();
+    let held = allocation_counter::measure(|| {
+        assert!(poll_fn(|cx| wire.poll_more(cx)).now_or_never().unwrap().unwrap());
+    });
+    assert!(wire.inbox == "little" && held.bytes_current < 1024, "{}", held.bytes_current);
+    assert!(!wire.comes_fast);
 }
 
 #[tokio::test]
