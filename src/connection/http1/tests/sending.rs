@@ -204,3 +204,11 @@ async fn what_is_there_goes_out_before_the_rest_comes_and_a_client_that_leaves_i
     let (after, ()) = tokio::join!(send(&mut wire, sending), leaving);
     assert_eq!(after, After::Breaks);
 }
+
+#[tokio::test]
+async fn a_socket_that_takes_nothing_more_is_left() {
+    let full = std::io::Cursor::new(vec![0; 64].into_boxed_slice());
+    let mut wire =
+        Wire::new(tokio::io::join(tokio::io::empty(), full), HeadBounds { bytes: 1024, time: Duration::from_secs(1) });
+    assert_eq!(send(&mut wire, Sending::new(reply(200, "0123456789abcdef"), ASKED)).await, After::Breaks);
+}
