@@ -33,6 +33,12 @@ impl Digest {
         text.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')).then_some(Self(text))
     }
 
+    /// The next line is digested behind this.
+    fn begin(&self, input: &mut Vec<u8>) {
+        input.extend_from_slice(&self.0);
+        input.push(b'\n');
+    }
+
     pub(super) fn as_str(&self) -> &str {
         // They are digits.
         std::str::from_utf8(&self.0).unwrap_or_default()
@@ -69,7 +75,10 @@ impl Link {
 
     /// The digest of a line after the one with this digest.
     pub(super) fn digest(&self, before: &Digest, said: &[u8]) -> Digest {
-        self.of(&[&before.0, b"\n".as_slice(), said].concat())
+        let mut input = Vec::new();
+        before.begin(&mut input);
+        input.extend_from_slice(said);
+        self.of(&input)
     }
 
     fn of(&self, input: &[u8]) -> Digest {
@@ -83,8 +92,7 @@ impl Link {
 /// Appends a JSON object, which ends with a brace, with its number and digest at its end; gives the digest.
 pub(super) fn chained(link: &Link, object: &[u8], seq: u64, before: &Digest, lines: &mut Vec<u8>) -> Digest {
     let begin = lines.len();
-    lines.extend_from_slice(&before.0);
-    lines.push(b'\n');
+    before.begin(lines);
     let said = lines.len();
     lines.extend_from_slice(object.strip_suffix(b"}").unwrap_or(object));
     lines.extend_from_slice(SEQ.as_bytes());

@@ -47,6 +47,16 @@ enum Framing {
     Close,
 }
 
+/// What is still to come from a body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Rest {
+    More,
+    /// It is whole.
+    Nothing,
+    /// It broke off: what came before goes out, then the connection ends, so that the client does not take it for whole.
+    Fault,
+}
+
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Sending<B = ReplyBody> {
@@ -57,10 +67,7 @@ pub(super) struct Sending<B = ReplyBody> {
     large: Bytes,
     body: B,
     framing: Framing,
-    /// Nothing more comes from the body.
-    is_whole: bool,
-    /// It broke off: what came before goes out, then the connection ends, so that the client does not take it for whole.
-    is_broken: bool,
+    rest: Rest,
     /// The connection ends after it.
     pub(super) is_last: bool,
 }
@@ -78,16 +85,8 @@ impl<B: Body<Data = Bytes> + Unpin> Sending<B> {
             out.extend_from_slice(b"connection: close\r\n");
         }
         out.extend_from_slice(b"\r\n");
-        Self {
-            out,
-            gone: 0,
-            large: Bytes::new(),
-            body,
-            is_whole: framing == Framing::Bodiless,
-            is_broken: false,
-            framing,
-            is_last,
-        }
+        let rest = if framing == Framing::Bodiless { Rest::Nothing } else { Rest::More };
+        Self { out, gone: 0, large: Bytes::new(), body, framing, rest, is_last }
     }
 
     /// Ready when all has gone out. An error when it cannot, or when the client has left.
@@ -99,13 +98,11 @@ impl<B: Body<Data = Bytes> + Unpin> Sending<B> {
             self.gather(cx)?;
             if !self.has_bytes() {
                 ready!(Pin::new(&mut wire.stream).poll_flush(cx))?;
-                if self.is_broken {
-                    return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
-                }
-                if self.is_whole {
-                    return Poll::Ready(Ok(()));
-                }
-                return wire.poll_gone(cx).map(|()| Err(io::ErrorKind::ConnectionReset.into()));
+                return match self.rest {
+                    Rest::Nothing => Poll::Ready(Ok(())),
+                    Rest::Fault => Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into())),
+                    Rest::More => wire.poll_gone(cx).map(|()| Err(io::ErrorKind::ConnectionReset.into())),
+                };
             }
             ready!(self.poll_write(cx, wire))?;
         }
@@ -138,10 +135,10 @@ impl<B: Body<Data = Bytes> + Unpin> Sending<B> {
 
     /// Takes what the body has, as much as goes out together.
     fn gather(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-        while !self.is_whole && !self.is_broken && self.large.is_empty() && self.out.len() < TOGETHER {
+        while self.rest == Rest::More && self.large.is_empty() && self.out.len() < TOGETHER {
             match Pin::new(&mut self.body).poll_frame(cx) {
                 Poll::Pending => return Ok(()),
-                Poll::Ready(Some(Err(_))) => self.is_broken = true,
+                Poll::Ready(Some(Err(_))) => self.rest = Rest::Fault,
                 Poll::Ready(Some(Ok(frame))) => self.frame(frame)?,
                 Poll::Ready(None) => self.end()?,
             }
@@ -183,7 +180,7 @@ impl<B: Body<Data = Bytes> + Unpin> Sending<B> {
     }
 
     fn end(&mut self) -> io::Result<()> {
-        self.is_whole = true;
+        self.rest = Rest::Nothing;
         match self.framing {
             Framing::Length(1..) => Err(io::ErrorKind::UnexpectedEof.into()),
             Framing::Chunked if self.large.is_empty() => {

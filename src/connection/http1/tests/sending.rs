@@ -17,6 +17,7 @@ use super::super::{After, HeadBounds, send};
 use crate::request::body::ReplyBody;
 use crate::request::reply::Reply;
 
+const BOUNDS: HeadBounds = HeadBounds { bytes: 1024, time: Duration::from_secs(1) };
 const ASKED: Asked = Asked { is_head: false, version: Version::HTTP_11, is_last: false };
 
 fn reply(status: u16, body: &'static str) -> Reply {
@@ -74,7 +75,7 @@ fn text(text: impl Into<String>) -> Part {
 /// What the client gets, without the date, and what becomes of the connection.
 async fn sent<B: Body<Data = Bytes> + Unpin>(reply: Reply<B>, asked: Asked) -> (String, After) {
     let (mut client, server) = tokio::io::duplex(1 << 20);
-    let mut wire = Wire::new(server, HeadBounds { bytes: 1024, time: Duration::from_secs(1) });
+    let mut wire = Wire::new(server, BOUNDS);
     let after = send(&mut wire, Sending::new(reply, asked)).await;
     drop(wire);
     let mut text = String::new();
@@ -126,7 +127,7 @@ async fn large_bodies_go_out_whole() {
 #[tokio::test]
 async fn an_answer_waits_for_a_client_that_takes_little() {
     let (mut client, server) = tokio::io::duplex(64);
-    let mut wire = Wire::new(server, HeadBounds { bytes: 1024, time: Duration::from_secs(1) });
+    let mut wire = Wire::new(server, BOUNDS);
     let mut sending = Sending::new(reply(200, "0123456789abcdef".repeat(5000).leak()), ASKED);
     let taking = async {
         let mut text = Vec::new();
@@ -190,7 +191,7 @@ async fn f16_a_body_is_never_longer_or_shorter_than_its_head_says() {
 #[tokio::test]
 async fn what_is_there_goes_out_before_the_rest_comes_and_a_client_that_leaves_is_felt() {
     let (mut client, server) = tokio::io::duplex(1 << 10);
-    let mut wire = Wire::new(server, HeadBounds { bytes: 1024, time: Duration::from_secs(1) });
+    let mut wire = Wire::new(server, BOUNDS);
     client.write_all(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n").await.unwrap();
     assert!(matches!(poll_fn(|cx| wire.poll_next(cx)).await, Next::Request(_)));
     let leaving = async {
@@ -208,7 +209,6 @@ async fn what_is_there_goes_out_before_the_rest_comes_and_a_client_that_leaves_i
 #[tokio::test]
 async fn a_socket_that_takes_nothing_more_is_left() {
     let full = std::io::Cursor::new(vec![0; 64].into_boxed_slice());
-    let mut wire =
-        Wire::new(tokio::io::join(tokio::io::empty(), full), HeadBounds { bytes: 1024, time: Duration::from_secs(1) });
+    let mut wire = Wire::new(tokio::io::join(tokio::io::empty(), full), BOUNDS);
     assert_eq!(send(&mut wire, Sending::new(reply(200, "0123456789abcdef"), ASKED)).await, After::Breaks);
 }

@@ -1,7 +1,7 @@
 //! What is read as an answer, and what is not.
 
 use std::pin::Pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::AtomicUsize;
 
 use futures_util::FutureExt as _;
 use http_body::Body as _;

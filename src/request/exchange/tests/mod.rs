@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -43,12 +44,14 @@ struct Script {
     ends: bool,
     /// Before each piece it lets the reader wait once.
     has_waited: bool,
+    /// The other end has said that it is done.
+    is_told: Arc<AtomicBool>,
 }
 
 impl Script {
     fn new<'a>(pieces: impl IntoIterator<Item = &'a [u8]>, ends: bool) -> Self {
         let pieces = pieces.into_iter().filter(|piece| !piece.is_empty()).map(Bytes::copy_from_slice).collect();
-        Self { pieces, ends, has_waited: true }
+        Self { pieces, ends, has_waited: true, is_told: Arc::default() }
     }
 }
 
@@ -81,6 +84,7 @@ impl AsyncWrite for Script {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.is_told.store(true, Ordering::Relaxed);
         Poll::Ready(Ok(()))
     }
 }
