@@ -34,7 +34,7 @@ pub(crate) struct Tokens {
     pub(crate) es256: Vec<String>,
     pub(crate) eddsa: Vec<String>,
     pub(crate) expired: String,
-    /// Signed with another key than the one it names.
+    /// Says another subject than was signed. That of another key could be a number beyond this key's modulus, which is refused at no cost.
     pub(crate) forged: String,
     pub(crate) foreign_audience: String,
     pub(crate) foreign_issuer: String,
@@ -91,7 +91,10 @@ impl Issuer {
             es256: all(Self::es256),
             eddsa: all(Self::eddsa),
             expired: Self::rs256("rsa", &self.rsa, &self.claims(0, now - LIFE)),
-            forged: Self::rs256("rsa", &self.foreign, &one),
+            forged: with_signature_of(
+                &Self::rs256("rsa", &self.rsa, &but("sub", "somebody-else")),
+                &Self::rs256("rsa", &self.rsa, &one),
+            ),
             foreign_audience: Self::rs256("rsa", &self.rsa, &but("aud", "https://other.example.com/mcp")),
             foreign_issuer: Self::rs256("rsa", &self.rsa, &but("iss", "https://other.example.com")),
             unknown_key: Self::rs256("foreign", &self.foreign, &one),
@@ -129,6 +132,14 @@ fn token(algorithm: &str, kid: &str, claims: &Value, sign: impl FnOnce(&[u8]) ->
     let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
     let message = format!("{}.{}", part(&header), part(claims));
     let signature = URL_SAFE_NO_PAD.encode(sign(message.as_bytes()));
+    format!("{message}.{signature}")
+}
+
+fn with_signature_of(token: &str, other: &str) -> String {
+    let halves = |token: &str| {
+        token.rsplit_once('.').map(|(message, signature)| [message, signature].map(str::to_owned)).expect("three parts")
+    };
+    let ([message, _], [_, signature]) = (halves(token), halves(other));
     format!("{message}.{signature}")
 }
 

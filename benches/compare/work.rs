@@ -92,7 +92,7 @@ impl Work {
         work(
             "one-token",
             Sends::One,
-            PASSED,
+            rows!(Nothing, One, [Nginx, QuietNginx, HaProxy, QuietHaProxy, Envoy]),
             &[Bar::Floor(1.25), Bar::Of(Kind::Nginx, 1.05), Bar::Of(Kind::HaProxy, 0.4)],
         ),
         work(

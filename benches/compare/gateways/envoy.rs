@@ -58,6 +58,9 @@ static_resources:
           "@type": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
           stat_prefix: mcp
           stream_idle_timeout: 0s
+          access_log:
+          - name: envoy.access_loggers.file
+            typed_config: { "@type": type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog, path: "{folder}/envoy.log" }
           route_config:
             virtual_hosts:
             - name: mcp

@@ -1,4 +1,4 @@
-//! The gateways, each with one worker and a configuration that does the same as far as it can.
+//! The gateways, each with one worker and a configuration that does the same as far as it can. All but the floor leave a line per request.
 
 mod envoy;
 mod haproxy;
@@ -21,7 +21,11 @@ pub(crate) enum Kind {
     Floor(Check),
     Portcullis,
     Nginx,
+    /// The same without a log.
+    QuietNginx,
     HaProxy,
+    /// The same without a log.
+    QuietHaProxy,
     Envoy,
 }
 
@@ -34,7 +38,9 @@ impl Kind {
             Self::Floor(Check::Always) => "floor: one verification",
             Self::Portcullis => "Portcullis",
             Self::Nginx => "nginx, no check",
+            Self::QuietNginx => "nginx, no check, no log",
             Self::HaProxy => "HAProxy, jwt_verify",
+            Self::QuietHaProxy => "HAProxy, jwt_verify, no log",
             Self::Envoy => "Envoy, jwt_authn",
         }
     }
@@ -42,7 +48,7 @@ impl Kind {
     /// The status that it must answer with.
     pub(crate) fn answers(self, sends: Sends) -> u16 {
         match (self, sends) {
-            (Self::Nginx | Self::Floor(Check::Nothing), _) => 200,
+            (Self::Nginx | Self::QuietNginx | Self::Floor(Check::Nothing), _) => 200,
             (Self::Floor(Check::Presence), sends) if sends != Sends::Missing => 200,
             // Its answer to a token that is good elsewhere.
             (Self::Envoy, Sends::ForeignAudience) => 403,
@@ -54,8 +60,8 @@ impl Kind {
     pub(crate) fn takes_part(self) -> bool {
         match self {
             Self::Portcullis | Self::Floor(_) => true,
-            Self::Nginx => nginx::version().is_some(),
-            Self::HaProxy => haproxy::version().is_some(),
+            Self::Nginx | Self::QuietNginx => nginx::version().is_some(),
+            Self::HaProxy | Self::QuietHaProxy => haproxy::version().is_some(),
             Self::Envoy => envoy::version().is_some(),
         }
     }
@@ -64,8 +70,8 @@ impl Kind {
         match self {
             Self::Floor(check) => floor::plan(check, port, scene),
             Self::Portcullis => portcullis::plan(port, scene),
-            Self::Nginx => nginx::plan(port, scene),
-            Self::HaProxy => haproxy::plan(port, scene),
+            Self::Nginx | Self::QuietNginx => nginx::plan(self == Self::Nginx, port, scene),
+            Self::HaProxy | Self::QuietHaProxy => haproxy::plan(self == Self::HaProxy, port, scene),
             Self::Envoy => envoy::plan(port, scene),
         }
     }
