@@ -27,6 +27,7 @@ mod cors;
 mod credentials;
 mod detection;
 mod docs;
+mod endings;
 mod endpoints;
 mod endurance;
 mod eras;

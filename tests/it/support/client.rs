@@ -317,6 +317,18 @@ impl Connection {
         assert!(matches!(read, Ok(0) | Err(_)), "more bytes instead of the end");
     }
 
+    /// The same, and over TLS `close_notify` comes before the end (RFC 8446 §6.1).
+    pub(crate) async fn assert_ends_in_order(&mut self) {
+        let mut rest = Vec::new();
+        let read = within("the connection's end", self.stream.read_to_end(&mut rest)).await;
+        assert!(matches!(read, Ok(0)), "{read:?} instead of the end: {}", String::from_utf8_lossy(&rest));
+    }
+
+    /// Sends exact bytes; false when nobody takes them any more.
+    pub(crate) async fn takes(&mut self, bytes: impl AsRef<[u8]>) -> bool {
+        self.stream.write_all(bytes.as_ref()).await.is_ok() && self.stream.flush().await.is_ok()
+    }
+
     /// The first bytes that the gateway sends, or none when it closes instead.
     pub(crate) async fn until_answered_or_closed(&mut self) -> Vec<u8> {
         let mut bytes = [0; 12];
