@@ -140,7 +140,7 @@ impl<B: Body<Data = Bytes> + Unpin> Sending<B> {
                 Poll::Pending => return Ok(()),
                 Poll::Ready(Some(Err(_))) => self.rest = Rest::Fault,
                 Poll::Ready(Some(Ok(frame))) => self.frame(frame)?,
-                Poll::Ready(None) => self.end()?,
+                Poll::Ready(None) => self.end(),
             }
         }
         Ok(())
@@ -150,8 +150,12 @@ impl<B: Body<Data = Bytes> + Unpin> Sending<B> {
         let data = frame.into_data().unwrap_or_default();
         match &mut self.framing {
             Framing::Length(left) => {
-                // A body that is longer than it said would be read as the next answer.
-                *left = left.checked_sub(data.len() as u64).ok_or(io::ErrorKind::InvalidData)?;
+                let Some(rest) = left.checked_sub(data.len() as u64) else {
+                    // More than it said would be read as the next answer.
+                    self.rest = Rest::Fault;
+                    return Ok(());
+                };
+                *left = rest;
                 self.push(data);
             }
             Framing::Chunked if data.is_empty() => {}
@@ -168,7 +172,10 @@ impl<B: Body<Data = Bytes> + Unpin> Sending<B> {
             Framing::Close => self.push(data),
             Framing::Bodiless => {}
         }
-        if self.body.is_end_stream() { self.end() } else { Ok(()) }
+        if self.body.is_end_stream() {
+            self.end();
+        }
+        Ok(())
     }
 
     fn push(&mut self, data: Bytes) {
@@ -179,19 +186,13 @@ impl<B: Body<Data = Bytes> + Unpin> Sending<B> {
         }
     }
 
-    fn end(&mut self) -> io::Result<()> {
+    fn end(&mut self) {
         self.rest = Rest::Nothing;
         match self.framing {
-            Framing::Length(1..) => Err(io::ErrorKind::UnexpectedEof.into()),
-            Framing::Chunked if self.large.is_empty() => {
-                self.out.extend_from_slice(LAST_CHUNK);
-                Ok(())
-            }
-            Framing::Chunked => {
-                self.large = [&self.large, LAST_CHUNK].concat().into();
-                Ok(())
-            }
-            Framing::Bodiless | Framing::Length(0) | Framing::Close => Ok(()),
+            Framing::Length(1..) => self.rest = Rest::Fault,
+            Framing::Chunked if self.large.is_empty() => self.out.extend_from_slice(LAST_CHUNK),
+            Framing::Chunked => self.large = [&self.large, LAST_CHUNK].concat().into(),
+            Framing::Bodiless | Framing::Length(0) | Framing::Close => {}
         }
     }
 }
