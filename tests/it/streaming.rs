@@ -334,6 +334,18 @@ async fn listening_stream_in_a_coding_ends_without_an_answer() {
 }
 
 #[tokio::test]
+async fn listening_stream_is_of_no_known_length_for_an_answer_may_follow_it() {
+    let (issuer, upstream, gateway) = start().await;
+    upstream.answers_with(200, &[("content-type", "text/event-stream")], "data: 1\n\n");
+    for client in both(&gateway, &issuer) {
+        let reply = client.clone().post(PATH).await;
+        assert_eq!((reply.header("content-length"), reply.text().as_str()), (Some("9"), "data: 1\n\n"));
+        let reply = listening(client, "7").post(PATH).await;
+        assert_eq!((reply.header("content-length"), reply.text().as_str()), (None, "data: 1\n\n"));
+    }
+}
+
+#[tokio::test]
 async fn listening_stream_that_the_upstream_ends_is_not_answered_twice() {
     let (issuer, mut upstream, gateway) = start().await;
     upstream.streams();
