@@ -1,6 +1,6 @@
 //! Reads a chunked body to its end (RFC 9112 §7.1), strictly: what could be read in two ways is no body. Pure.
 
-use bytes::{Buf as _, Bytes};
+use bytes::{Buf as _, Bytes, BytesMut};
 
 use crate::head::judge::is_name_letter;
 
@@ -37,6 +37,13 @@ pub struct Chunked {
     extra: usize,
 }
 
+/// The next piece of data among some bytes, and the framing around it.
+struct Span {
+    before: usize,
+    data: usize,
+    behind: usize,
+}
+
 const NEXT_SIZE: Place = Place::Size { size: 0, digits: 0 };
 
 /// Before its first byte.
@@ -54,11 +61,29 @@ impl Chunked {
 
     /// Takes the next piece of data out of these bytes, and the framing around it; none when they are used up or the body has ended.
     pub fn take(&mut self, bytes: &mut Bytes) -> Result<Option<Bytes>, Malformed> {
-        bytes.advance(self.pass_framing(bytes)?);
-        let data = bytes.split_to(self.pass_data(bytes.len()));
-        // What stands behind the last piece is read with it: then the end is known at once.
-        bytes.advance(self.pass_framing(bytes)?);
+        let Span { before, data, behind } = self.span(bytes)?;
+        bytes.advance(before);
+        let data = bytes.split_to(data);
+        bytes.advance(behind);
         Ok((!data.is_empty()).then_some(data))
+    }
+
+    /// The same out of bytes to which more are added. None are copied: there may be as many pieces as bytes.
+    pub fn take_out(&mut self, bytes: &mut BytesMut) -> Result<Option<Bytes>, Malformed> {
+        let Span { before, data, behind } = self.span(bytes)?;
+        bytes.advance(before);
+        let data = bytes.split_to(data);
+        bytes.advance(behind);
+        Ok((!data.is_empty()).then(|| data.freeze()))
+    }
+
+    fn span(&mut self, bytes: &[u8]) -> Result<Span, Malformed> {
+        let before = self.pass_framing(bytes)?;
+        let rest = bytes.get(before..).unwrap_or_default();
+        let data = self.pass_data(rest.len());
+        // What stands behind the last piece is read with it: then the end is known at once.
+        let behind = self.pass_framing(rest.get(data..).unwrap_or_default())?;
+        Ok(Span { before, data, behind })
     }
 
     /// How many bytes stand before the next data, or before the end of the body.

@@ -128,8 +128,8 @@ impl Policy {
         self.first_match(caller, Asked { method, target: Some((target.kind, &target.name)), folded: false })
     }
 
-    /// What an ambiguous URI would match under another reading is not known, so no rule is asked about it; and where decoding
-    /// and case make the difference between two rules, neither decides.
+    /// What an ambiguous URI would match under another reading is not known, so no rule is asked about it; and where decoding,
+    /// case or an absent path make the difference between two rules, neither decides.
     fn asked_for_resource(
         &self,
         caller: &Caller,

@@ -2,7 +2,8 @@
 //! `file:///x/../etc/passwd`, or `FILE:///etc/passwd`, for the same thing (RFC 3986 §6.2, the URL standard's parser).
 //!
 //! What stays: blanks and text beyond ASCII inside, queries, fragments, escapes of reserved and other characters, capitals. They
-//! are part of the text that rules compare, as long as the same rule decides without regard to escapes and case ([`folded`]).
+//! are part of the text that rules compare, as long as the same rule decides without regard to escapes, case and an absent path
+//! ([`folded`]).
 
 use std::borrow::Cow;
 use std::net::Ipv4Addr;
@@ -50,13 +51,26 @@ pub(super) fn without_expressions(template: &str) -> Cow<'_, str> {
     if plain.is_empty() { Cow::Borrowed(rest) } else { plain + rest }
 }
 
-/// What a server reads that decodes escapes and does not tell upper from lower case: a URI that another rule decides on when it
-/// is read so has two readings too. Copies only what has escapes or capitals.
+/// What a server reads that decodes escapes, does not tell upper from lower case, and gives a path to what has none: a URI that
+/// another rule decides on when it is read so has two readings too. Copies only what is changed.
 pub(super) fn folded(text: &str) -> Cow<'_, str> {
+    let rooted = rooted(text);
     if !text.contains('%') && !text.contains(char::is_uppercase) {
+        return rooted;
+    }
+    Cow::Owned(percent_decode_str(&rooted).decode_utf8_lossy().to_lowercase())
+}
+
+/// `https://h?x` is `https://h/?x` (RFC 3986 §6.2.3; the URL standard). Not patterns that may go on behind the host.
+fn rooted(text: &str) -> Cow<'_, str> {
+    let (scheme, rest) = scheme(text);
+    let is_special = scheme == FILE || SPECIAL.iter().any(|(special, _)| *special == scheme);
+    let Some(rest) = rest.strip_prefix("//").filter(|_| is_special) else { return Cow::Borrowed(text) };
+    let (authority, after) = split_before(rest, ['/', '?', '#']);
+    if after.starts_with('/') || authority.contains('*') {
         return Cow::Borrowed(text);
     }
-    Cow::Owned(percent_decode_str(text).decode_utf8_lossy().to_lowercase())
+    Cow::Owned(format!("{scheme}://{authority}/{after}"))
 }
 
 /// Scheme and what follows its colon; an empty scheme where there is none (RFC 3986 §3.1).

@@ -41,9 +41,11 @@ impl Incoming<'_> {
         match self {
             Self::Http1(source) => source.poll_piece(cx),
             // RFC 9110 §6.5.1: trailers may be dropped.
-            Self::Http2(body) => Pin::new(body)
-                .poll_frame(cx)
-                .map(|frame| Some(frame?.map(|frame| frame.into_data().unwrap_or_default()).map_err(|_| Broken))),
+            Self::Http2(body) => Pin::new(&mut *body).poll_frame(cx).map(|frame| match frame {
+                // A reset without an error is no end (RFC 9113 §8.1).
+                None if !body.is_end_stream() => Some(Err(Broken)),
+                frame => Some(frame?.map(|frame| frame.into_data().unwrap_or_default()).map_err(|_| Broken)),
+            }),
         }
     }
 

@@ -246,3 +246,23 @@ async fn body_in_many_small_frames_arrives_whole() {
     assert_eq!(connection.outcome(stream).await, Outcome::Answered(200));
     assert_eq!(upstream.only().body, CALL.as_bytes());
 }
+
+#[tokio::test]
+async fn f15_a_body_that_a_reset_without_an_error_ends_is_not_whole() {
+    let (issuer, upstream, gateway) = start().await;
+    // A connection to the upstream is ready: what is taken for whole would be there at once.
+    gateway.accepts("before", issuer.mint()).await;
+    let bearer = format!("Bearer {}", issuer.mint());
+    let common = [("authorization", bearer.as_str()), ("content-type", "application/json"), ("accept", "*/*")];
+    let fields: Vec<_> = post().iter().chain(&common).copied().collect();
+    let mut connection = RawHttp2::connect(&gateway.client()).await;
+    for _ in 0..20 {
+        let stream = connection.head(&fields, false).await;
+        connection.data(stream, CALL.as_bytes(), false).await;
+        connection.reset_without_error(stream).await;
+    }
+    let get: Vec<_> = PSEUDO.iter().chain(&common).copied().collect();
+    assert_eq!(connection.request(&get).await, Outcome::Answered(200));
+    let methods: Vec<_> = upstream.received().into_iter().map(|received| received.method).collect();
+    assert_eq!(methods, ["POST", "GET"]);
+}

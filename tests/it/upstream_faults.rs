@@ -2,7 +2,7 @@
 
 use crate::support::log;
 use crate::support::mint::unique;
-use crate::support::{PATH, start};
+use crate::support::{PATH, eventually, start};
 
 #[tokio::test]
 async fn f11_switching_protocols_of_an_upstream_is_a_fault() {
@@ -90,4 +90,24 @@ async fn f16_answer_cut_off_in_its_body_is_never_whole() {
         let line = log::of_token(&id).await;
         assert!(line.text("reason").starts_with("upstream."), "{line:?}");
     }
+}
+
+/// How many connections to this port of this machine their far end has closed, and the near one has not.
+#[cfg(target_os = "linux")]
+fn half_closed(port: &str) -> usize {
+    let wanted = format!("0100007F:{:04X} 08", port.parse::<u16>().unwrap());
+    let table = std::fs::read_to_string("/proc/self/net/tcp").unwrap();
+    table.lines().filter(|line| line.contains(&wanted)).count()
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn idle_connection_that_the_upstream_closes_is_closed_without_a_request() {
+    let (issuer, mut upstream, gateway) = start().await;
+    gateway.client().bearer(issuer.mint()).post(PATH).await.assert_served();
+    let authority = upstream.authority();
+    let port = authority.rsplit(':').next().unwrap();
+    upstream.kill().await;
+    eventually("its end", || (half_closed(port) == 0).then_some(())).await;
+    assert_eq!(upstream.received().len(), 1);
 }

@@ -40,6 +40,8 @@ pub(super) struct Wire<S> {
     input: BytesMut,
     /// So much of an unfinished head has been searched for its end: a head that drips in is not searched anew for each drop.
     searched: usize,
+    /// It has begun, and its time with it: once, whatever empty lines come before it.
+    has_begun: bool,
     body: Rest,
     /// What is still to be said to a client that waits to be asked for its body.
     invitation: &'static [u8],
@@ -67,11 +69,12 @@ pub(super) enum Next {
 impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     pub(super) fn new(stream: S, bounds: HeadBounds) -> Self {
         let (input, deadline) = (BytesMut::new(), Deadline::default());
-        Self { stream, bounds, input, searched: 0, body: Rest::Length(0), invitation: &[], deadline }
+        Self { stream, bounds, input, searched: 0, has_begun: false, body: Rest::Length(0), invitation: &[], deadline }
     }
 
     /// The next head must have begun by then.
     pub(super) fn expect_head(&mut self, idle_until: Instant) {
+        self.has_begun = false;
         self.deadline.set(Some(idle_until));
     }
 
@@ -126,7 +129,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
             // Bare line feeds would let a head look unfinished for ever; an empty line of them is no line end here.
             None if memchr::memmem::find(tail, b"\n\n").is_some() => Some(Err(Fault::Syntax)),
             None => {
-                if self.searched == 0 {
+                if !std::mem::replace(&mut self.has_begun, true) {
                     self.deadline.set(Some(Instant::now() + self.bounds.time));
                 }
                 self.searched = self.input.len();
@@ -175,6 +178,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
             if self.body_is_over() {
                 return Poll::Ready(None);
             }
+            if !self.input.is_empty() {
+                self.invitation = &[]; // never behind what answers it
+            }
             match self.take_body() {
                 Ok(Some(piece)) => return Poll::Ready(Some(Ok(piece))),
                 Ok(None) if self.body_is_over() => return Poll::Ready(None),
@@ -198,9 +204,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
                 Ok(Some(self.input.split_to(here).freeze()))
             }
             Rest::Chunks(chunks) => {
-                let mut bytes = self.input.split().freeze();
-                let taken = chunks.take(&mut bytes);
-                self.input = BytesMut::from(bytes);
+                let taken = chunks.take_out(&mut self.input);
                 taken.map_err(|_| {
                     self.body = Rest::Broken;
                     Broken

@@ -188,3 +188,48 @@ fn escapes_and_case_make_no_difference_between_two_rules() {
         assert_eq!(verdict(uri), Verdict::Allowed, "{uri}");
     }
 }
+
+/// To many servers `https://h?x` is `https://h/?x`.
+#[test]
+fn x3d_an_absent_path_makes_no_difference_between_two_rules() {
+    let world = World::new(
+        r#"
+        default = "allow"
+        rules = [
+          { resources = ["https://internal.example/*", "file:///*", "ws://plain", "https://q.example?a*"], deny = true },
+          { resources = ["https://open.example", "https://o*"] },
+        ]
+        "#,
+    );
+    let caller = world.scopes("mcp:tools");
+    let verdict = |uri: &str| world.verdict(&caller, "resources/read", &[uri]);
+    for uri in [
+        "https://internal.example",
+        "https://internal.example?cmd=x",
+        "https://internal.example#x",
+        "file://",
+        "ws://plain/",
+        "https://q.example/?ab",
+    ] {
+        assert_eq!(verdict(uri), Verdict::Ambiguous, "{uri}");
+    }
+    for uri in [
+        "https://internal.example/",
+        "https://internal.example/?cmd=x",
+        "file:///a",
+        "ws://plain",
+        "https://q.example?ab",
+    ] {
+        assert_eq!(verdict(uri), Verdict::Denied, "{uri}");
+    }
+    for uri in [
+        "https://open.example",
+        "https://open.example/",
+        "https://other.example?x",
+        "https://h",
+        "https://h?x",
+        "note://internal.example",
+    ] {
+        assert_eq!(verdict(uri), Verdict::Allowed, "{uri}");
+    }
+}

@@ -160,7 +160,11 @@ impl Body for AnswerBody {
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Fault>>> {
         match self.get_mut() {
             Self::Http1(body) => body.poll_data(cx).map_ok(Frame::data),
-            Self::Http2(body) => Pin::new(body).poll_frame(cx).map_err(Fault::Http2),
+            Self::Http2(body) => Pin::new(&mut *body).poll_frame(cx).map(|frame| match frame {
+                // A reset without an error is no end (RFC 9113 §8.1).
+                None if !body.is_end_stream() => Some(Err(Fault::Cut)),
+                frame => frame.map(|frame| frame.map_err(Fault::Http2)),
+            }),
         }
     }
 

@@ -122,6 +122,11 @@ impl RawHttp2 {
         self.frame(RST_STREAM, 0, stream, &8u32.to_be_bytes()).await;
     }
 
+    /// Ends a request early, without an error (RFC 9113 §7: `NO_ERROR`).
+    pub(crate) async fn reset_without_error(&mut self, stream: u32) {
+        self.frame(RST_STREAM, 0, stream, &0u32.to_be_bytes()).await;
+    }
+
     /// One request without a body, and how it ended.
     pub(crate) async fn request(&mut self, fields: &[(&str, &str)]) -> Outcome {
         let stream = self.head(fields, true).await;

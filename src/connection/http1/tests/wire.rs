@@ -105,6 +105,34 @@ async fn d1_a_head_that_drips_is_refused_after_its_time_whatever_trickles_in() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn d1_empty_lines_in_pieces_give_a_head_no_more_time() {
+    let (mut client, mut wire) = connected(BOUNDS);
+    let started = Instant::now();
+    let dripping = async {
+        client.write_all(b"\r").await.unwrap();
+        loop {
+            tokio::time::sleep(Duration::from_secs(7)).await;
+            client.write_all(b"\n\r").await.unwrap();
+        }
+    };
+    tokio::select! {
+        fault = fault(&mut wire) => assert_eq!(fault, Some(Fault::HeadTimeout)),
+        () = dripping => {}
+    }
+    assert_eq!(started.elapsed(), BOUNDS.time);
+    // The next head has its own.
+    let (mut client, mut wire) = connected(BOUNDS);
+    for _ in 0..3 {
+        client.write_all(b"\r\nGET / HTTP/1.1\r\n").await.unwrap();
+        assert!(poll!(poll_fn(|cx| wire.poll_next(cx))).is_pending());
+        tokio::time::sleep(Duration::from_secs(9)).await;
+        client.write_all(b"Host: h\r\n\r\n").await.unwrap();
+        assert!(matches!(next(&mut wire).await, Next::Request(_)));
+        wire.expect_head(Instant::now() + Duration::from_mins(1));
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_connection_that_stays_silent_or_sends_empty_lines_ends() {
     let (mut client, mut wire) = connected(BOUNDS);
     let started = Instant::now();
@@ -191,6 +219,20 @@ async fn f5_a_malformed_chunk_breaks_the_body_off() {
 }
 
 #[tokio::test]
+async fn chunks_are_taken_where_they_lie_however_small() {
+    let (mut client, mut wire) = connected(BOUNDS);
+    let chunk = "1\r\na\r\n";
+    let head = "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n";
+    client.write_all([head, &chunk.repeat(500)].concat().as_bytes()).await.unwrap();
+    assert!(matches!(next(&mut wire).await, Next::Request(_)));
+    let first = piece(&mut wire).await.unwrap().unwrap();
+    for number in 1..500 {
+        let next = piece(&mut wire).await.unwrap().unwrap();
+        assert_eq!(next.as_ptr().addr() - first.as_ptr().addr(), number * chunk.len(), "{number} is a copy");
+    }
+}
+
+#[tokio::test]
 async fn the_end_of_a_body_is_its_end_though_nothing_comes_behind_it() {
     let (mut client, mut wire) = connected(BOUNDS);
     client.write_all(b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n").await.unwrap();
@@ -225,6 +267,22 @@ async fn f12_the_body_is_asked_for_when_somebody_wants_it_and_the_client_waits()
         let mut said = String::new();
         client.read_to_string(&mut said).await.unwrap();
         assert_eq!(said, wanted);
+    }
+}
+
+#[tokio::test]
+async fn f12_who_has_begun_to_send_is_never_asked() {
+    for body in ["Content-Length: 2\r\n\r\na", "Transfer-Encoding: chunked\r\n\r\n2\r\na"] {
+        let (mut client, mut wire) = connected(BOUNDS);
+        let head = format!("POST / HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\n{body}");
+        client.write_all(head.as_bytes()).await.unwrap();
+        assert!(matches!(next(&mut wire).await, Next::Request(_)));
+        assert_eq!(piece(&mut wire).await, Some(Ok(Bytes::from_static(b"a"))));
+        assert!(poll!(poll_fn(|cx| wire.poll_body(cx))).is_pending());
+        drop(wire);
+        let mut said = String::new();
+        client.read_to_string(&mut said).await.unwrap();
+        assert_eq!(said, "", "behind an answer it would begin the next one");
     }
 }
 
