@@ -55,8 +55,13 @@ impl Spool {
 
     /// Adds a line, without its end; false when too many wait.
     pub(crate) fn push(&self, line: &[u8]) -> bool {
+        self.push_among(line, self.most)
+    }
+
+    /// The same, while fewer than these wait.
+    pub(crate) fn push_among(&self, line: &[u8], most: usize) -> bool {
         let mut state = self.state();
-        if state.waiting() >= self.most {
+        if state.waiting() >= most.min(self.most) {
             return false;
         }
         state.batch.lines.extend_from_slice(line);

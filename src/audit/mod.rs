@@ -39,7 +39,7 @@ pub(crate) struct AuditLog {
     state: Arc<State>,
     subjects: Subjects,
     on_failure: OnFailure,
-    /// So many may wait before new requests are refused; the rest of the queue is for the ends of those under way.
+    /// So many may wait before new requests are refused; the rest of the queue is for the ends of those that went upstream.
     most_waiting: usize,
 }
 
@@ -109,7 +109,7 @@ impl AuditLog {
     pub(crate) fn ended(&self, record: &Record<'_>) {
         with_line(|line| {
             line::of_request(record, &self.subjects, line);
-            self.write(line);
+            self.write(line, self.room(record.gateway_time.is_some()));
         });
     }
 
@@ -117,7 +117,7 @@ impl AuditLog {
     pub(crate) fn event(&self, event: &Event<'_>) {
         with_line(|line| {
             line::of_event(event, &self.subjects, line);
-            self.write(line);
+            self.write(line, usize::MAX);
         });
     }
 
@@ -148,8 +148,13 @@ impl AuditLog {
         self.queue.0.ask().recv_timeout(most).is_ok()
     }
 
-    fn write(&self, line: &[u8]) {
-        if !self.queue.0.push(line) {
+    /// How many may wait beside the record of a request. A flood of refusals must not push out the ends of what went upstream.
+    fn room(&self, went_upstream: bool) -> usize {
+        if went_upstream || self.on_failure != OnFailure::Deny { usize::MAX } else { self.most_waiting }
+    }
+
+    fn write(&self, line: &[u8], room: usize) {
+        if !self.queue.0.push_among(line, room) {
             self.state.lost.fetch_add(1, Ordering::Relaxed);
             self.state.untold.fetch_add(1, Ordering::Relaxed);
         }

@@ -126,6 +126,22 @@ fn o9_a_full_disk_refuses_requests_and_is_said_until_there_is_room() {
     assert!(!log.flush(Duration::ZERO), "nobody waits for it");
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn o9_refusals_leave_room_for_the_ends_of_what_went_upstream() {
+    let full = AuditSink::File("/dev/full".into());
+    let waiting = |on_failure| {
+        let log = AuditLog::open(&AuditConfig { on_failure, ..config(full.clone(), Chain::None) }).unwrap();
+        let write = |went_upstream| (0..200).for_each(|_| log.write(b"{\"v\":1}", log.room(went_upstream)));
+        write(false);
+        let refusals = log.status().waiting;
+        write(true);
+        (refusals, log.status().waiting)
+    };
+    assert_eq!(waiting(OnFailure::Deny), (75, 100));
+    assert_eq!(waiting(OnFailure::Drop), (100, 100));
+}
+
 #[test]
 fn o9_what_is_lost_is_counted_in_the_next_line_and_requests_go_on_where_that_is_the_rule() {
     let folder = tempfile::tempdir().unwrap();

@@ -114,6 +114,9 @@ impl Detection {
             if let Some(count) = self.counts.one_more(key, sign.pattern.threshold(&self.rules), now) {
                 let caller = caller.filter(|_| sign.against != Against::Address);
                 let blocked = self.block(sign.against, record.address(), caller, now);
+                if blocked.is_some() {
+                    self.counts.forget(key); // it may end before the window does
+                }
                 let (pattern, address, route) = (sign.pattern, record.address(), record.route);
                 let suspicion = Suspicion { pattern, address, caller, route, count, blocked };
                 self.remember(&suspicion);

@@ -78,6 +78,22 @@ fn a_threshold_is_said_once_per_window() {
 }
 
 #[test]
+fn a_block_that_ends_within_the_window_begins_again_with_new_signs() {
+    let mut rules = rules(true);
+    rules.block.time = MINUTE / 4;
+    let (detection, start) = (Detection::new(&rules), Instant::now());
+    let address = "192.0.2.1".parse().unwrap();
+    for round in 0..3 {
+        let now = start + MINUTE / 4 * round;
+        assert_eq!(detection.blocks_address(address, now), None, "it is over");
+        for told in [0, 0, 1] {
+            assert_eq!(refused(&detection, "192.0.2.1", "token.signature", now).len(), told);
+        }
+        assert_eq!(detection.blocks_address(address, now), Some(MINUTE / 4), "{round}");
+    }
+}
+
+#[test]
 fn addresses_count_for_themselves_and_an_expired_token_is_no_sign() {
     let (detection, now) = (Detection::new(&rules(false)), Instant::now());
     for last in 1..100 {

@@ -1,5 +1,6 @@
 //! Identity + quotas → [`Admission`]: within its rates, its open streams counted.
 
+use std::cmp::Reverse;
 use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -100,6 +101,7 @@ const ROOM_FOR_STATE: usize = 40;
 /// The limits of one route, compiled.
 #[derive(Debug)]
 pub(crate) struct RouteLimits {
+    /// The narrowest first.
     rates: Vec<Arc<Rate>>,
     streams: Vec<Arc<Streams>>,
     /// `RateLimit-Policy` never changes.
@@ -120,6 +122,17 @@ impl Rate {
     fn new(limit: &Limit, quota: Quota, window: Duration) -> Self {
         let limiter = RateLimiter::new(quota, BoundedStore::new(MAX_KEYS), DefaultClock::default());
         Self { name: name_of(&limit.per).into(), limit: limit.clone(), window, limiter }
+    }
+
+    /// The more, the fewer callers share it.
+    fn narrowness(&self) -> u32 {
+        let of = |key: &LimitKey| match key {
+            LimitKey::Route => 0,
+            LimitKey::Tenant | LimitKey::Tool => 1,
+            LimitKey::Client => 2,
+            LimitKey::Subject => 3,
+        };
+        self.limit.per.iter().map(of).sum()
     }
 
     fn names_tool(&self) -> bool {
@@ -148,6 +161,8 @@ impl RouteLimits {
         if compiled.streams.is_empty() {
             compiled.streams.push(Streams::like(&[LimitKey::Subject], DEFAULT_STREAMS, before));
         }
+        // What a narrow limit refuses must not be taken from those who share a wide one.
+        compiled.rates.sort_by_key(|rate| Reverse(rate.narrowness()));
         compiled.policy = (!policies.is_empty()).then(|| crate::headers::from_ascii(policies.join(", ")));
         compiled
     }
@@ -155,14 +170,15 @@ impl RouteLimits {
     /// Charges one request and counts one open stream. `fields` is filled whatever the outcome.
     pub(crate) fn admit(&self, entitled: Entitled, fields: &mut RateFields) -> Result<Admission, Rejection> {
         fields.policy.clone_from(&self.policy);
+        // Places come back by themselves when a rate refuses; what was charged would not.
+        let permits =
+            self.streams.iter().map(|streams| streams.take(self.hasher.key(&streams.per, entitled.identity(), None)));
+        let streams = permits.collect::<Option<_>>().ok_or(Rejection::StreamLimit { retry_after: STREAM_RETRY })?;
         let by_head = self.rates().filter(|rate| !rate.names_tool());
         charge(
             by_head.map(|rate| (rate, self.hasher.key(&rate.limit.per, entitled.identity(), None), NonZeroU32::MIN)),
             fields,
         )?;
-        let permits =
-            self.streams.iter().map(|streams| streams.take(self.hasher.key(&streams.per, entitled.identity(), None)));
-        let streams = permits.collect::<Option<_>>().ok_or(Rejection::StreamLimit { retry_after: STREAM_RETRY })?;
         Ok(Admission { entitled, _streams: streams })
     }
 
@@ -185,7 +201,7 @@ impl RouteLimits {
         let more = NonZeroU32::new(operations.cost.saturating_sub(1));
         let by_head = self.rates().filter(|rate| !rate.names_tool());
         let of_head = by_head.filter_map(|rate| more.map(|more| (rate, key(rate, None), more)));
-        charge(of_head.chain(of_tools), fields)
+        charge(of_tools.chain(of_head), fields)
     }
 }
 

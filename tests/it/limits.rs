@@ -37,6 +37,30 @@ async fn isolated(per: &str, name: &str, first: impl Fn(&Issuer) -> Mint, others
 }
 
 #[tokio::test]
+async fn d20_what_a_narrow_limit_refuses_is_not_taken_from_those_who_share_a_wide_one() {
+    let wide = r#"{ per = ["tenant"], requests = 5, window = "1h", burst = 5 }"#;
+    let narrow = r#"{ per = ["tenant", "client"], requests = 2, window = "1h", burst = 2 }"#;
+    let streams = r#"{ per = ["client"], streams = 9 }"#;
+    for limits in [[wide, narrow, streams], [streams, narrow, wide]] {
+        let limits = format!("routes = [{{ name = \"notes\", limits = [{}] }}]", limits.join(", "));
+        let (issuer, _upstream, gateway) = start_with(&limits).await;
+        let of = |client: &str| issuer.mint().claim("tenant", "acme").claim("client_id", client);
+        for _ in 0..2 {
+            gateway.accepts("within", of("one")).await;
+        }
+        for _ in 0..10 {
+            let reply = gateway.client().bearer(of("one")).post(PATH).await;
+            assert_limited(&reply, "tenant-client").await;
+        }
+        for _ in 0..2 {
+            gateway.accepts("another client", of("two")).await;
+        }
+        gateway.accepts("the last of the tenant's", of("three")).await;
+        assert_limited(&gateway.client().bearer(of("three")).post(PATH).await, "tenant").await;
+    }
+}
+
+#[tokio::test]
 async fn d20_rate_limit_gets_429_that_says_when_to_come_back() {
     let (issuer, upstream, gateway) = start_with(&two_per(r#"["client"]"#)).await;
     for left in ["\"client\";r=1", "\"client\";r=0"] {
@@ -171,7 +195,7 @@ async fn the_strictest_of_several_limits_decides() {
     let (issuer, _upstream, gateway) = start_with(changes).await;
     let reply = gateway.client().bearer(issuer.mint()).post(PATH).await;
     assert_eq!(reply.header("ratelimit-policy"), Some("\"route\";q=100;w=3600, \"client\";q=1;w=3600"));
-    assert_eq!(reply.header("ratelimit"), Some("\"route\";r=99, \"client\";r=0"));
+    assert_eq!(reply.header("ratelimit"), Some("\"client\";r=0, \"route\";r=99"));
     let reply = gateway.client().bearer(issuer.mint()).post(PATH).await;
     reply.assert_refused(429, "too_many_requests", "limit.rate").await;
 }
