@@ -65,7 +65,8 @@ pub(crate) struct Pool {
     /// For an answer, once the upstream takes no more of its request.
     patience: Duration,
     idle: Mutex<Vec<Idle>>,
-    shared: Mutex<Option<http2::Sender>>,
+    /// HTTP/2: each for many requests at a time.
+    shared: Mutex<Vec<http2::Sender>>,
 }
 
 #[derive(Debug)]
@@ -107,8 +108,17 @@ impl Pool {
     async fn over(self: &Arc<Self>, link: Link, request: Request) -> Result<Answer, Unsent> {
         match link {
             Link::Http1(wire) => self.over_http1(wire, request).await,
-            Link::Http2(sender) => Box::pin(http2::send(sender, &self.place, request, self.patience)).await,
+            Link::Http2(sender) => Box::pin(self.over_http2(sender, request)).await,
         }
+    }
+
+    async fn over_http2(&self, mut sender: http2::Sender, request: Request) -> Result<Answer, Unsent> {
+        let sent = http2::send(&mut sender, &self.place, request, self.patience).await;
+        if matches!(sent, Err((_, Unanswered::Late))) {
+            // Perhaps nobody is there any more. What it owes to others may still come.
+            lock(&self.shared).retain(|shared| !shared.is_same(&sender));
+        }
+        sent
     }
 
     async fn over_http1(self: &Arc<Self>, wire: Wire, (head, upload): Request) -> Result<Answer, Unsent> {
@@ -139,13 +149,15 @@ impl Pool {
     pub(crate) fn shed(&self, now: Instant) {
         let mut idle = lock(&self.idle);
         idle.retain_mut(|kept| now.saturating_duration_since(kept.since) < IDLE && kept.wire.is_quiet());
+        drop(idle);
+        let (mut shared, mut is_first) = (lock(&self.shared), true);
+        shared.retain(|shared| shared.is_ready() && (std::mem::take(&mut is_first) || !shared.is_unused()));
     }
 
     /// The connection that was used last: what is left over at the end grows old.
     fn take(&self) -> Option<Link> {
-        let shared = lock(&self.shared).clone().filter(http2::Sender::is_ready);
-        if let Some(shared) = shared {
-            return Some(Link::Http2(shared));
+        if let Some(shared) = lock(&self.shared).iter().find(|shared| shared.has_place()) {
+            return Some(Link::Http2(shared.clone()));
         }
         let mut idle = lock(&self.idle);
         std::iter::from_fn(|| idle.pop())
@@ -161,7 +173,12 @@ impl Pool {
             return Ok(Link::Http1(Wire::new(stream)));
         }
         let sender = http2::handshake(stream).await.map_err(SendError::Exchange)?;
-        *lock(&self.shared) = Some(sender.clone());
+        let mut shared = lock(&self.shared);
+        shared.retain(http2::Sender::is_ready);
+        // Of those that were opened at a time, only what is needed stays.
+        if !shared.iter().any(http2::Sender::has_place) {
+            shared.push(sender.clone());
+        }
         Ok(Link::Http2(sender))
     }
 }
@@ -330,11 +347,42 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn d6_streams_beyond_what_one_http2_connection_carries_wait_for_nobody() {
+        let pool = nowhere();
+        let (near, _far) = tokio::io::duplex(1024);
+        let sender = http2::handshake(Box::new(near)).await.unwrap();
+        lock(&pool.shared).push(sender);
+        let mut open: Vec<_> = (0..http2::MAX_STREAMS).map(|_| pool.take()).collect();
+        assert!(open.iter().all(|link| matches!(link, Some(Link::Http2(_)))) && pool.take().is_none());
+        open.pop();
+        assert!(matches!(pool.take(), Some(Link::Http2(_))), "one has ended");
+
+        let (near, _far) = tokio::io::duplex(1024);
+        let another = http2::handshake(Box::new(near)).await.unwrap();
+        lock(&pool.shared).push(another.clone());
+        pool.shed(Instant::now());
+        assert_eq!(lock(&pool.shared).len(), 2, "both are in use");
+        drop((open, another));
+        pool.shed(Instant::now());
+        assert_eq!(lock(&pool.shared).len(), 1, "one is kept");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_http2_connection_that_answers_too_late_is_not_asked_again() {
+        let pool = nowhere();
+        let (near, _far) = tokio::io::duplex(64 * 1024);
+        let sender = http2::handshake(Box::new(near)).await.unwrap();
+        lock(&pool.shared).push(sender);
+        assert!(matches!(pool.send(head(), body()).await, Err(SendError::Late)));
+        assert!(lock(&pool.shared).is_empty());
+    }
+
+    #[tokio::test]
     async fn what_http2_did_not_take_goes_over_http1_with_its_host() {
         let (pool, listener) = somewhere().await;
         let (near, far) = tokio::io::duplex(1024);
         let sender = http2::handshake(Box::new(near)).await.unwrap();
-        *lock(&pool.shared) = Some(sender);
+        lock(&pool.shared).push(sender);
         // Its task has not seen it yet.
         drop(far);
         let (status, received) = served(&pool, &listener).await;

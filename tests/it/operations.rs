@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::support::reply::METADATA_URL;
-use crate::support::{Gateway, Issuer, Mint, PATH, Reply, start_with};
+use crate::support::{Gateway, Issuer, Mint, PATH, Reply, Upstream, start_with};
 
 /// A route with this policy, and whatever else.
 fn policy(text: &str) -> String {
@@ -54,6 +54,18 @@ const RULES: &str = r#"
       { methods = ["sampling/x"], claims = { department = ["ops", "dev"] } },
     ]
 "#;
+
+#[tokio::test]
+async fn a_rule_may_name_the_issuer_among_its_claims() {
+    let issuer = Issuer::start().await;
+    for (iss, status) in [(issuer.url(), 200), ("https://other.example.com".into(), 403)] {
+        let rule = format!("default = \"deny\"\nrules = [{{ tools = [\"x\"], claims = {{ iss = \"{iss}\" }} }}]");
+        let upstream = Upstream::start().await;
+        let gateway = Gateway::start_with(&issuer, &upstream, &policy(&rule)).await;
+        assert_eq!(call(&gateway, issuer.mint(), "x").await.status(), status, "{iss}");
+        assert_eq!(upstream.received().len(), usize::from(status == 200));
+    }
+}
 
 #[tokio::test]
 async fn c17_missing_scope_of_an_operation_is_asked_for_with_all_that_it_needs() {
@@ -225,7 +237,7 @@ async fn d20_costs_of_rules_are_charged_after_the_body_was_read() {
     let reply = call(&gateway, issuer.mint(), "cheap").await;
     assert_eq!(reply.header("ratelimit"), Some("\"client\";r=9, \"tool\";r=19"));
     let reply = call(&gateway, issuer.mint(), "dear").await;
-    assert_eq!(reply.header("ratelimit"), Some("\"client\";r=4, \"tool\";r=15"));
+    assert_eq!(reply.header("ratelimit"), Some("\"tool\";r=15, \"client\";r=4"));
     // A denied call costs what every request costs, not what it would have cost.
     assert_eq!(call(&gateway, issuer.mint(), "denied").await.header("ratelimit"), Some("\"client\";r=3"));
     let reply = call(&gateway, issuer.mint(), "dear").await;

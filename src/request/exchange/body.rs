@@ -12,7 +12,7 @@ use hyper::body::Incoming;
 
 use super::super::upload::Outbox;
 use super::wire::SMALL_READ;
-use super::{Fault, Head, Wire};
+use super::{Fault, Head, Wire, http2};
 use crate::chunked::Chunked;
 
 /// Where a body ends (RFC 9112 §6.3).
@@ -150,7 +150,11 @@ impl Drop for Http1Body {
 #[derive(Debug)]
 pub(crate) enum AnswerBody {
     Http1(Http1Body),
-    Http2(Incoming),
+    /// With its place among the requests of the connection.
+    Http2 {
+        body: Incoming,
+        _place: http2::Sender,
+    },
 }
 
 impl Body for AnswerBody {
@@ -160,7 +164,7 @@ impl Body for AnswerBody {
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Fault>>> {
         match self.get_mut() {
             Self::Http1(body) => body.poll_data(cx).map_ok(Frame::data),
-            Self::Http2(body) => Pin::new(&mut *body).poll_frame(cx).map(|frame| match frame {
+            Self::Http2 { body, .. } => Pin::new(&mut *body).poll_frame(cx).map(|frame| match frame {
                 // A reset without an error is no end (RFC 9113 §8.1).
                 None if !body.is_end_stream() => Some(Err(Fault::Cut)),
                 frame => frame.map(|frame| frame.map_err(Fault::Http2)),
@@ -171,7 +175,7 @@ impl Body for AnswerBody {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Http1(body) => body.is_ended(),
-            Self::Http2(body) => body.is_end_stream(),
+            Self::Http2 { body, .. } => body.is_end_stream(),
         }
     }
 
@@ -180,7 +184,7 @@ impl Body for AnswerBody {
             Self::Http1(body) if body.is_ended() => SizeHint::with_exact(0),
             Self::Http1(Http1Body { framing: Framing::Length(left), .. }) => SizeHint::with_exact(*left),
             Self::Http1(_) => SizeHint::default(),
-            Self::Http2(body) => body.size_hint(),
+            Self::Http2 { body, .. } => body.size_hint(),
         }
     }
 }

@@ -24,21 +24,59 @@ use super::super::pool::{self, Answer};
 use super::super::upload::Upload;
 use super::{AnswerBody, Fault, Stream, Unanswered};
 
-/// Carries any number of requests at a time.
-pub(crate) type Sender = http2::SendRequest<Flow>;
+/// Requests that one connection carries at a time: as many as every server should allow (RFC 9113 §6.5.2). Over it another one is
+/// opened, so that nobody waits for what others have open.
+pub(crate) const MAX_STREAMS: u32 = 100;
+/// What may come of one answer before it is taken; and of all together, so that those whose clients take nothing hold up no other.
+const STREAM_WINDOW: u32 = 64 * 1024;
+const CONNECTION_WINDOW: u32 = MAX_STREAMS * STREAM_WINDOW;
+/// Whether an upstream that owes answers is still there is asked so often, and it has so long to say so (RFC 9113 §6.7).
+const PING_EVERY: Duration = Duration::from_secs(20);
+const PING_PATIENCE: Duration = Duration::from_secs(10);
+
+/// One connection; each clone is a request's.
+#[derive(Debug, Clone)]
+pub(crate) struct Sender {
+    requests: http2::SendRequest<Flow>,
+    /// Held by the pool, and by each request until its answer has ended.
+    streams: Arc<()>,
+}
+
+impl Sender {
+    /// It lives.
+    pub(crate) fn is_ready(&self) -> bool {
+        self.requests.is_ready()
+    }
+
+    /// No request is under way on it, if the pool asks.
+    pub(crate) fn is_unused(&self) -> bool {
+        Arc::strong_count(&self.streams) == 1
+    }
+
+    /// It lives, and carries fewer requests than it may, if the pool asks.
+    pub(crate) fn has_place(&self) -> bool {
+        self.is_ready() && Arc::strong_count(&self.streams) <= MAX_STREAMS as usize
+    }
+
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.streams, &other.streams)
+    }
+}
 
 /// The connection's own frames go on in a task of its own.
 pub(crate) async fn handshake(stream: Stream) -> Result<Sender, Fault> {
     let mut builder = http2::Builder::new(TokioExecutor::new());
-    let (sender, connection) = builder.timer(TokioTimer::new()).handshake(TokioIo::new(stream)).await?;
+    builder.timer(TokioTimer::new()).keep_alive_interval(PING_EVERY).keep_alive_timeout(PING_PATIENCE);
+    builder.initial_stream_window_size(STREAM_WINDOW).initial_connection_window_size(CONNECTION_WINDOW);
+    let (requests, connection) = builder.handshake(TokioIo::new(stream)).await?;
     // What went wrong with a connection, its requests have been told.
     TokioExecutor::new().execute(connection.map(|_| ()));
-    Ok(sender)
+    Ok(Sender { requests, streams: Arc::default() })
 }
 
 /// Waits for the answer. What the connection did not take comes back as it was.
 pub(crate) async fn send(
-    mut sender: Sender,
+    sender: &mut Sender,
     place: &Uri,
     (head, upload): pool::Request,
     patience: Duration,
@@ -53,14 +91,14 @@ pub(crate) async fn send(
     *request.version_mut() = Version::HTTP_2;
     let sent = tokio::select! {
         biased; // an answer that is there is no late one
-        sent = sender.try_send_request(request) => sent,
+        sent = sender.requests.try_send_request(request) => sent,
         () = taken.overdue(patience) => return Err((None, Unanswered::Late)),
     };
     match sent {
         Ok(response) => {
             let (parts, body) = response.into_parts();
             let (status, fields) = (parts.status, Fields::from(&parts.headers));
-            Ok(Answer { status, fields, body: AnswerBody::Http2(body) })
+            Ok(Answer { status, fields, body: AnswerBody::Http2 { body, _place: sender.clone() } })
         }
         Err(mut unsent) => {
             let untaken = unsent.take_message().map(|untaken| (head, untaken.into_body().into_upload()));
@@ -170,12 +208,12 @@ mod tests {
             let builder = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
             builder.serve_connection(TokioIo::new(far), echo).await.unwrap_or_default();
         });
-        let sender = handshake(Box::new(near)).await.unwrap();
+        let mut sender = handshake(Box::new(near)).await.unwrap();
         let whole: Vec<u8> = (0_u8..=250).cycle().take(200_000).collect();
         let mut head = Outgoing::new(http::Method::POST, PathAndQuery::from_static("/x?q"));
         head.lines.push_text(&HOST, &["h:1"]);
         let (place, upload) = (Uri::from_static("http://h:1/mcp"), Upload::of(vec![whole.clone().into()]));
-        let sending = send(sender, &place, (head, upload), Duration::from_secs(5));
+        let sending = send(&mut sender, &place, (head, upload), Duration::from_secs(5));
         let answer = sending.await.unwrap().body.collect().await.unwrap();
         assert!(answer.to_bytes() == whole);
     }
