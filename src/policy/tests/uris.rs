@@ -196,7 +196,7 @@ fn x3d_an_absent_path_makes_no_difference_between_two_rules() {
         r#"
         default = "allow"
         rules = [
-          { resources = ["https://internal.example/*", "file:///*", "ws://plain", "https://q.example?a*"], deny = true },
+          { resources = ["https://internal.example/*", "file:///*", "ws://plain", "https://q.example?a*", "note://h/*"], deny = true },
           { resources = ["https://open.example", "https://o*"] },
         ]
         "#,
@@ -229,6 +229,7 @@ fn x3d_an_absent_path_makes_no_difference_between_two_rules() {
         "https://h",
         "https://h?x",
         "note://internal.example",
+        "note://h?x",
     ] {
         assert_eq!(verdict(uri), Verdict::Allowed, "{uri}");
     }
