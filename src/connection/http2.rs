@@ -19,7 +19,7 @@ use crate::request::provenance::Peer;
 
 use super::activity::{Activity, Busy};
 use super::broken::BrokenLast;
-use super::stream::{Stalled, Streams};
+use super::stream::Streams;
 use super::{Connections, END_TIME};
 
 /// HTTP/2: an idle connection is asked whether it is still there, and has so long to say so.
@@ -49,10 +49,8 @@ impl Connections {
             }
         });
         // Pinned where it is made: each move would keep room of its own in every connection's task.
-        let stalled = Arc::new(Stalled::default());
-        let (tasks, patience) = (self.tasks.clone(), limits.write_timeout);
         let mut connection = pin!(
-            http2::Builder::new(Streams { tasks, patience, stalled: Arc::clone(&stalled) })
+            http2::Builder::new(Streams { tasks: self.tasks.clone(), patience: limits.write_timeout })
                 .timer(TokioTimer::new())
                 .max_concurrent_streams(limits.streams_per_connection)
                 .max_header_list_size(u32::try_from(limits.header_bytes).unwrap_or(u32::MAX))
@@ -63,7 +61,6 @@ impl Connections {
         );
         tokio::select! {
             ended = connection.as_mut() => return log_end(ended),
-            () = stalled.too_many() => return,
             () = self.stop.cancelled() => {}
             () = Self::idle_for(limits.idle_timeout, &activity) => {}
         }

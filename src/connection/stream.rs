@@ -5,13 +5,12 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::task::{Context, Poll, ready};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use pin_project_lite::pin_project;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::deadline::Deadline;
@@ -54,36 +53,11 @@ impl Handed {
 
 const WAITS: u64 = 1;
 
-/// Streams of one connection that may end because their client takes nothing; then it ends as a whole. What they had to send stays in
-/// the library's hands until then, up to its buffer for a stream each.
-const MAX_STALLED: usize = 8;
-
-/// How many have.
-#[derive(Debug, Default)]
-pub(crate) struct Stalled {
-    count: AtomicUsize,
-    too_many: CancellationToken,
-}
-
-impl Stalled {
-    /// Waits for more than a connection may have.
-    pub(crate) async fn too_many(&self) {
-        self.too_many.cancelled().await;
-    }
-
-    fn one_more(&self) {
-        if self.count.fetch_add(1, Ordering::Relaxed) + 1 >= MAX_STALLED {
-            self.too_many.cancel();
-        }
-    }
-}
-
 /// Spawns the streams of a connection through the gateway's tracker, each under watch.
 #[derive(Debug, Clone)]
 pub(crate) struct Streams {
     pub(crate) tasks: TaskTracker,
     pub(crate) patience: Duration,
-    pub(crate) stalled: Arc<Stalled>,
 }
 
 impl<F> hyper::rt::Executor<F> for Streams
@@ -91,8 +65,8 @@ where
     F: Future<Output = ()> + Send + 'static,
 {
     fn execute(&self, stream: F) {
-        let (handed, late, stalled) = (Arc::default(), Deadline::default(), Arc::clone(&self.stalled));
-        self.tasks.spawn(Watched { stream, handed, seen: 0, patience: self.patience, late, stalled });
+        let (handed, late) = (Arc::default(), Deadline::default());
+        self.tasks.spawn(Watched { stream, handed, seen: 0, patience: self.patience, late });
     }
 }
 
@@ -106,7 +80,6 @@ pin_project! {
         seen: u64,
         patience: Duration,
         late: Deadline,
-        stalled: Arc<Stalled>,
     }
 }
 
@@ -123,8 +96,6 @@ impl<F: Future<Output = ()>> Future for Watched<F> {
         if std::mem::replace(this.seen, state) != state {
             this.late.set((state & WAITS != 0).then(|| Instant::now() + *this.patience));
         }
-        ready!(this.late.poll(cx));
-        this.stalled.one_more();
-        Poll::Ready(())
+        this.late.poll(cx)
     }
 }
