@@ -1,8 +1,9 @@
 //! What becomes of an HTTP/1.1 connection after an answer: another request, or an end in order (RFC 9112 §9.6).
 
+use crate::lifecycle::begin_shut_down;
 use crate::support::client::{CALL, Connection};
 use crate::support::raw::post_head;
-use crate::support::{Gateway, PATH, start, start_with, within};
+use crate::support::{PATH, start, start_with, within};
 
 /// What is read of a refused body, so that the connection can be kept.
 const MAX_DRAINED_BYTES: usize = 256 * 1024;
@@ -89,14 +90,6 @@ async fn what_was_on_its_way_when_the_last_answer_came_is_read() {
     }
 }
 
-/// The gateway has been told to stop, and does.
-async fn stopping(gateway: Gateway, mut idle: Connection) -> tokio::task::JoinSet<bool> {
-    let mut ending = tokio::task::JoinSet::new();
-    ending.spawn(gateway.shut_down());
-    idle.assert_closed().await;
-    ending
-}
-
 #[tokio::test]
 async fn o7_requests_under_way_are_answered_and_their_connections_end() {
     let (issuer, upstream, gateway) = start_with("listen.shutdown_grace = \"9s\"").await;
@@ -109,7 +102,8 @@ async fn o7_requests_under_way_are_answered_and_their_connections_end() {
     in_its_body.write(most.0).await;
     // What came before this has been read.
     idle.send(&client, "POST", PATH).await.assert_served();
-    let mut ending = stopping(gateway, idle).await;
+    let mut ending = begin_shut_down(gateway);
+    idle.assert_closed().await;
     for (mut connection, rest) in [(in_its_head, some.1), (in_its_body, most.1)] {
         let reply = connection.exchange(rest).await;
         reply.assert_served();

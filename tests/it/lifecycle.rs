@@ -13,7 +13,7 @@ fn grace(time: &str) -> String {
 }
 
 /// Begins the drain beside the test.
-fn begin_shut_down(gateway: Gateway) -> JoinSet<bool> {
+pub(crate) fn begin_shut_down(gateway: Gateway) -> JoinSet<bool> {
     let mut ending = JoinSet::new();
     ending.spawn(gateway.shut_down());
     ending

@@ -276,8 +276,7 @@ impl Connection {
 
     /// Sends exact bytes. A peer that has already closed is no fault here: the answer tells.
     pub(crate) async fn write(&mut self, bytes: impl AsRef<[u8]>) {
-        self.stream.write_all(bytes.as_ref()).await.unwrap_or_default();
-        self.stream.flush().await.unwrap_or_default();
+        self.takes(bytes).await;
     }
 
     /// Reads one whole answer.
