@@ -33,9 +33,9 @@ pub(crate) struct Record<'a> {
     pub(crate) path: &'a str,
     pub(crate) identity: Option<&'a Identity>,
     pub(crate) era: Option<Era>,
-    /// The JSON-RPC method that was judged.
+    /// The JSON-RPC method that was judged; of several, the one that decided or the first.
     pub(crate) mcp_method: Option<&'a str>,
-    /// The tool, prompt or resource that it names; the first one.
+    /// The tool, prompt or resource that it names; of several, the one that decided or the first.
     pub(crate) mcp_name: Option<&'a str>,
     /// The rule that decided, by its line in the configuration.
     pub(crate) rule: Option<usize>,

@@ -168,13 +168,14 @@ thread_local! {
 }
 
 /// Lends room for one line, empty, so that no line costs an allocation.
-pub(crate) fn with_line(write: impl FnOnce(&mut Vec<u8>)) {
+pub(crate) fn with_line<T>(write: impl FnOnce(&mut Vec<u8>) -> T) -> T {
     // Taken, not borrowed: whoever writes a line may cause another one to be written.
     let mut line = LINE.take();
     line.clear();
-    write(&mut line);
+    let outcome = write(&mut line);
     line.shrink_to(KEPT_BYTES);
     LINE.set(line);
+    outcome
 }
 
 #[cfg(test)]

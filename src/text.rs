@@ -144,11 +144,10 @@ impl<'a> Object<'a> {
         self.line.push(b'"');
     }
 
-    /// A value that is JSON already.
-    pub(crate) fn json(&mut self, name: &str, value: &impl serde::Serialize) {
+    pub(crate) fn float(&mut self, name: &str, value: f64) {
         self.name(name);
-        // Numbers and texts: this cannot fail.
-        _ = serde_json::to_writer(&mut *self.line, value);
+        // A number: this cannot fail.
+        _ = serde_json::to_writer(&mut *self.line, &value);
     }
 
     /// Inline, as are its callers that are called most: so a name is known where it is written, and its length with it.
@@ -210,7 +209,7 @@ fn write_word(line: &mut Vec<u8>, value: &str) {
     line.push(b'"');
 }
 
-/// A JSON string (RFC 8259 §7).
+/// A JSON string (RFC 8259 §7). It shows all that it says: what steers a terminal or an editor stands there as `\uXXXX`.
 fn write_string(line: &mut Vec<u8>, value: &str) {
     line.push(b'"');
     write_escaped(line, value);
@@ -218,15 +217,26 @@ fn write_string(line: &mut Vec<u8>, value: &str) {
 }
 
 fn write_escaped(line: &mut Vec<u8>, value: &str) {
-    let needs_escape = |byte: u8| byte < b' ' || byte == b'"' || byte == b'\\';
+    let is_plain = |byte: u8| (b' '..0x7f).contains(&byte) && byte != b'"' && byte != b'\\';
     // Without leaving early: so many bytes are judged at a time.
-    if !value.bytes().fold(false, |odd, byte| odd | needs_escape(byte)) {
+    if value.bytes().fold(true, |plain, byte| plain & is_plain(byte)) {
         return line.extend_from_slice(value.as_bytes());
     }
     // Rare: with quotes of its own around it, which go.
     let quoted = serde_json::to_string(value).unwrap_or_default();
-    let inner = quoted.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
-    line.extend_from_slice(inner.unwrap_or_default().as_bytes());
+    let inner = quoted.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or_default();
+    let mut shown = String::with_capacity(inner.len());
+    for char in inner.chars() {
+        // Writing to a String cannot fail.
+        _ = if steers(char) { write!(shown, "\\u{:04x}", u32::from(char)) } else { shown.write_char(char) };
+    }
+    line.extend_from_slice(shown.as_bytes());
+}
+
+/// Controls, marks of direction (Unicode UAX #9 §2), and what some readers take for the end of a line.
+fn steers(char: char) -> bool {
+    char.is_control()
+        || matches!(char, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// Writes text as a part of a JSON string.
@@ -284,9 +294,20 @@ mod tests {
         }
     }
 
+    #[test]
+    fn what_steers_a_terminal_or_an_editor_is_written_by_its_number() {
+        let mut line = Vec::new();
+        let mut object = Object::begin(&mut line);
+        object.text("a", "\u{7f}\u{9b}2J\u{85}é\u{61c}\u{200e}\u{2028}");
+        object.texts("b", ["\u{202e}txt", "\u{2066}\u{2069}€😀"].into_iter());
+        object.end();
+        let wanted = r#"{"a":"\u007f\u009b2J\u0085é\u061c\u200e\u2028","b":"\u202etxt \u2066\u2069€😀"}"#;
+        assert_eq!(String::from_utf8(line).unwrap(), wanted);
+    }
+
     proptest! {
         #[test]
-        fn whatever_is_written_is_read_as_it_was(text in "\\PC*|[\\x00-\\x7f]*", number in any::<u64>(), truth in any::<bool>()) {
+        fn whatever_is_written_is_read_as_it_was(text in "\\PC*|[\\x00-\\x7f]*|\\p{C}*", number in any::<u64>(), truth in any::<bool>(), quarters in any::<i32>()) {
             let mut line = Vec::new();
             let mut object = Object::begin(&mut line);
             object.text("text", &text);
@@ -295,11 +316,11 @@ mod tests {
             object.texts("none", std::iter::empty());
             object.number("number", number);
             object.truth("truth", truth);
-            object.json("json", &text);
+            object.float("float", f64::from(quarters) / 4.0);
             object.end();
-            prop_assert!(line.iter().all(|byte| *byte >= b' '));
+            prop_assert!(!str::from_utf8(&line).unwrap().chars().any(steers));
             let read: serde_json::Value = serde_json::from_slice(&line).unwrap();
-            let wanted = serde_json::json!({"text": text, "shown": format!("{text}{number}{text}"), "texts": format!("{text}  {text}"), "none": "", "number": number, "truth": truth, "json": text});
+            let wanted = serde_json::json!({"text": text, "shown": format!("{text}{number}{text}"), "texts": format!("{text}  {text}"), "none": "", "number": number, "truth": truth, "float": f64::from(quarters) / 4.0});
             prop_assert_eq!(read, wanted);
         }
     }

@@ -27,6 +27,19 @@ pub(crate) struct Event<'a> {
     pub(crate) count: Option<u32>,
 }
 
+/// One of several things that a request asks for, and may have.
+#[derive(Debug)]
+pub(crate) struct Allowed<'a> {
+    pub(crate) at: SystemTime,
+    pub(crate) request_id: &'a str,
+    pub(crate) route: Option<&'a str>,
+    pub(crate) caller: Option<&'a Caller>,
+    pub(crate) method: &'a str,
+    pub(crate) name: Option<&'a str>,
+    /// The rule that decided, by its line in the configuration.
+    pub(crate) rule: Option<usize>,
+}
+
 /// One decision on one request.
 pub(super) fn of_request(record: &Record<'_>, subjects: &Subjects, line: &mut Vec<u8>) {
     let mut object = begin(line, record.began, "request");
@@ -66,6 +79,21 @@ pub(super) fn of_request(record: &Record<'_>, subjects: &Subjects, line: &mut Ve
         }
     }
     object.millis("duration_ms", record.time);
+    object.end();
+}
+
+pub(super) fn of_allowed(allowed: &Allowed<'_>, subjects: &Subjects, line: &mut Vec<u8>) {
+    let mut object = begin(line, allowed.at, "allowed");
+    object.word("request_id", allowed.request_id);
+    text(&mut object, "route", allowed.route);
+    if let Some(caller) = allowed.caller {
+        who(&mut object, caller, subjects);
+    }
+    object.text("mcp_method", allowed.method);
+    text(&mut object, "mcp_name", allowed.name);
+    if let Some(rule) = allowed.rule {
+        object.number("rule", rule);
+    }
     object.end();
 }
 

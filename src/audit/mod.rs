@@ -18,7 +18,7 @@ use crate::config::watching::OnFailure;
 use crate::record::Record;
 use crate::spool::{Spool, with_line};
 
-pub(crate) use line::Event;
+pub(crate) use line::{Allowed, Event};
 use sink::Sink;
 pub(crate) use subject::{CLEAR, Subjects};
 pub use verify::{Break, Chained, Verifier};
@@ -109,15 +109,23 @@ impl AuditLog {
     pub(crate) fn ended(&self, record: &Record<'_>) {
         with_line(|line| {
             line::of_request(record, &self.subjects, line);
-            self.write(line, self.room(record.gateway_time.is_some()));
+            self.write(line, self.room(record.gateway_time.is_some()))
         });
+    }
+
+    /// One of several things is about to go upstream. False when that cannot be told, and so must not be.
+    pub(crate) fn allowed(&self, allowed: &Allowed<'_>) -> bool {
+        with_line(|line| {
+            line::of_allowed(allowed, &self.subjects, line);
+            self.write(line, self.room(false)) || self.on_failure != OnFailure::Deny
+        })
     }
 
     /// Something happened that is no request.
     pub(crate) fn event(&self, event: &Event<'_>) {
         with_line(|line| {
             line::of_event(event, &self.subjects, line);
-            self.write(line, usize::MAX);
+            self.write(line, usize::MAX)
         });
     }
 
@@ -153,10 +161,12 @@ impl AuditLog {
         if went_upstream || self.on_failure != OnFailure::Deny { usize::MAX } else { self.most_waiting }
     }
 
-    fn write(&self, line: &[u8], room: usize) {
-        if !self.queue.0.push_among(line, room) {
+    fn write(&self, line: &[u8], room: usize) -> bool {
+        let is_taken = self.queue.0.push_among(line, room);
+        if !is_taken {
             self.state.lost.fetch_add(1, Ordering::Relaxed);
             self.state.untold.fetch_add(1, Ordering::Relaxed);
         }
+        is_taken
     }
 }

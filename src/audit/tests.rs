@@ -132,7 +132,11 @@ fn o9_refusals_leave_room_for_the_ends_of_what_went_upstream() {
     let full = AuditSink::File("/dev/full".into());
     let waiting = |on_failure| {
         let log = AuditLog::open(&AuditConfig { on_failure, ..config(full.clone(), Chain::None) }).unwrap();
-        let write = |went_upstream| (0..200).for_each(|_| log.write(b"{\"v\":1}", log.room(went_upstream)));
+        let write = |went_upstream| {
+            for _ in 0..200 {
+                log.write(b"{\"v\":1}", log.room(went_upstream));
+            }
+        };
         write(false);
         let refusals = log.status().waiting;
         write(true);

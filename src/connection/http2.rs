@@ -19,7 +19,7 @@ use crate::request::provenance::Peer;
 
 use super::activity::{Activity, Busy};
 use super::broken::BrokenLast;
-use super::stream::Streams;
+use super::stream::{Kept, Streams};
 use super::{Connections, END_TIME};
 
 /// HTTP/2: an idle connection is asked whether it is still there, and has so long to say so.
@@ -36,6 +36,7 @@ impl Connections {
     {
         let activity = Activity::new();
         let (this, begun) = (Arc::clone(self), Arc::clone(&activity));
+        let kept = Arc::<Kept>::default();
         let service = service_fn(move |request: Request<hyper::body::Incoming>| {
             let (this, peer, under_way) = (Arc::clone(&this), peer.clone(), begun.begin());
             async move {
@@ -48,9 +49,10 @@ impl Connections {
                 Ok::<_, Infallible>(reply.decoded().map(|body| Busy::new(BrokenLast::new(body), under_way)))
             }
         });
+        let streams = Streams { tasks: self.tasks.clone(), patience: limits.write_timeout, kept: Arc::clone(&kept) };
         // Pinned where it is made: each move would keep room of its own in every connection's task.
         let mut connection = pin!(
-            http2::Builder::new(Streams { tasks: self.tasks.clone(), patience: limits.write_timeout })
+            http2::Builder::new(streams)
                 .timer(TokioTimer::new())
                 .max_concurrent_streams(limits.streams_per_connection)
                 .max_header_list_size(u32::try_from(limits.header_bytes).unwrap_or(u32::MAX))
@@ -61,6 +63,7 @@ impl Connections {
         );
         tokio::select! {
             ended = connection.as_mut() => return log_end(ended),
+            () = kept.too_many() => return log_unread(),
             () = self.stop.cancelled() => {}
             () = Self::idle_for(limits.idle_timeout, &activity) => {}
         }
@@ -68,6 +71,7 @@ impl Connections {
         // A request that came while the end was on its way may finish; afterwards nothing holds the connection.
         tokio::select! {
             ended = connection => log_end(ended),
+            () = kept.too_many() => log_unread(),
             () = Self::idle_for(END_TIME, &activity) => {}
             () = self.kill.cancelled() => {}
         }
@@ -87,6 +91,10 @@ impl Connections {
             tokio::time::sleep(rest).await;
         }
     }
+}
+
+fn log_unread() {
+    tracing::debug!(event = "connection.ended", error = "too many answers were not taken");
 }
 
 /// Clients leave in all kinds of ways; each request has its own record, so this is for debugging only.

@@ -51,6 +51,8 @@ pub struct Decision {
     pub rule: Option<usize>,
     /// What the operation costs of every rate limit.
     pub cost: NonZeroU32,
+    /// Which of the operation's targets it is about, by its index: of several, the one that decided for all.
+    pub target: usize,
 }
 
 /// Allowed, or why not.
@@ -111,11 +113,20 @@ impl Policy {
 
     /// Decides on an operation and everything that it names.
     pub fn decide(&self, caller: &Caller, operation: &Operation) -> Decision {
-        let asked = |target: &Target| self.asked(caller, &operation.method, target);
         match operation.targets.as_slice() {
-            [] => self.first_match(caller, Asked { method: &operation.method, target: None, folded: false }),
-            [target] => asked(target),
-            targets => self.together(targets.iter().map(asked)),
+            [] => self.decide_on(caller, &operation.method, None),
+            [target] => self.decide_on(caller, &operation.method, Some(target)),
+            targets => {
+                self.together(targets.iter().map(|target| self.decide_on(caller, &operation.method, Some(target))))
+            }
+        }
+    }
+
+    /// The same, of one thing that it names.
+    pub fn decide_on(&self, caller: &Caller, method: &str, target: Option<&Target>) -> Decision {
+        match target {
+            Some(target) => self.asked(caller, method, target),
+            None => self.first_match(caller, Asked { method, target: None, folded: false }),
         }
     }
 
@@ -137,7 +148,7 @@ impl Policy {
         name: &str,
         is_ambiguous: impl Fn(&str) -> bool,
     ) -> Decision {
-        let ambiguous = Decision { verdict: Verdict::Ambiguous, rule: None, cost: NonZeroU32::MIN };
+        let ambiguous = Decision { verdict: Verdict::Ambiguous, rule: None, cost: NonZeroU32::MIN, target: 0 };
         if is_ambiguous(name) {
             return ambiguous;
         }
@@ -155,26 +166,24 @@ impl Policy {
                 Effect::Allow => Verdict::Allowed,
                 Effect::Deny => Verdict::Denied,
             };
-            return Decision { verdict, rule: None, cost: NonZeroU32::MIN };
+            return Decision { verdict, rule: None, cost: NonZeroU32::MIN, target: 0 };
         };
-        Decision { verdict: rule.verdict(caller), rule: Some(index), cost: rule.cost() }
+        Decision { verdict: rule.verdict(caller), rule: Some(index), cost: rule.cost(), target: 0 }
     }
 
     /// The worst verdict stands for all, with the highest cost; scopes that are missing come together.
     fn together(&self, decisions: impl Iterator<Item = Decision>) -> Decision {
-        let mut whole = Decision { verdict: Verdict::Allowed, rule: None, cost: NonZeroU32::MIN };
+        let mut whole = Decision { verdict: Verdict::Allowed, rule: None, cost: NonZeroU32::MIN, target: 0 };
         let mut wanting = BTreeSet::new();
-        let mut is_first = true;
-        for decision in decisions {
+        for (target, decision) in decisions.enumerate() {
             let cost = whole.cost.max(decision.cost);
             if let (Verdict::Scopes(_), Some(rule)) = (&decision.verdict, decision.rule) {
                 wanting.insert(rule);
             }
-            if is_first || decision.verdict.rank() > whole.verdict.rank() {
-                whole = decision;
+            if target == 0 || decision.verdict.rank() > whole.verdict.rank() {
+                whole = Decision { target, ..decision };
             }
             whole.cost = cost;
-            is_first = false;
         }
         if matches!(whole.verdict, Verdict::Scopes(_)) && wanting.len() > 1 {
             whole.verdict = Verdict::Scopes(self.needed_by(&wanting));

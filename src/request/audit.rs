@@ -6,8 +6,9 @@ use std::time::{Duration, Instant, SystemTime};
 
 use http::{Method, StatusCode, Uri};
 
+use crate::audit::Allowed;
 use crate::head::Head;
-use crate::mcp::{Era, Operation};
+use crate::mcp::{Era, Operation, Target};
 use crate::metrics::{Ended, Open, RouteSeries};
 use crate::names::RouteName;
 use crate::network::PeerAddress;
@@ -71,9 +72,9 @@ struct Told {
     name: Option<Box<str>>,
 }
 
-impl From<&Operation> for Told {
-    fn from(operation: &Operation) -> Self {
-        let name = operation.targets.first().map(|target| clip(&target.name).into());
+impl Told {
+    fn of(operation: &Operation, target: usize) -> Self {
+        let name = operation.targets.get(target).map(|target| clip(&target.name).into());
         Self { method: clip(&operation.method).into(), name }
     }
 }
@@ -165,10 +166,25 @@ impl Audit {
         (self.0.era, self.0.received) = (Some(era), bytes);
     }
 
-    /// What is asked for, and the rule that decided on it, by its line in the configuration.
-    pub(crate) fn decided(&mut self, operation: &Operation, rule: Option<usize>) {
-        self.0.asked = Some(Told::from(operation));
+    /// What is asked for; of several things the one that decided, by its index; and the rule, by its line in the configuration.
+    pub(crate) fn decided(&mut self, operation: &Operation, target: usize, rule: Option<usize>) {
+        self.0.asked = Some(Told::of(operation, target));
         self.0.rule = rule;
+    }
+
+    /// One of several things that are asked for may go upstream. False when it cannot be told, and so must not.
+    pub(crate) fn allowed(&self, method: &str, target: Option<&Target>, rule: Option<usize>) -> bool {
+        let Known { witnesses, request_id, route, identity, .. } = &*self.0;
+        let Some(log) = &witnesses.audit else { return true };
+        log.allowed(&Allowed {
+            at: SystemTime::now(),
+            request_id: request_id.as_str(),
+            route: route.as_ref().map(RouteName::as_str),
+            caller: identity.as_deref().map(|identity| &**identity),
+            method: clip(method),
+            name: target.map(|target| clip(&target.name)),
+            rule,
+        })
     }
 
     /// What the operator should know beyond the reason; no secret, no text of the client.
@@ -306,13 +322,13 @@ pub(super) fn clip(text: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mcp::{Target, TargetKind};
+    use crate::mcp::TargetKind;
 
     #[test]
     fn no_more_is_kept_of_an_operation_than_is_told() {
         let target = |name: &str| Target { kind: TargetKind::Resource, name: name.into() };
         let targets = (0..256).map(|_| target(&"é".repeat(2048))).collect();
-        let told = Told::from(&Operation { method: "subscriptions/listen".into(), targets });
+        let told = Told::of(&Operation { method: "subscriptions/listen".into(), targets }, 255);
         assert_eq!((&*told.method, told.name.as_deref()), ("subscriptions/listen", Some(&*"é".repeat(128))));
     }
 

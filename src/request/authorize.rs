@@ -7,7 +7,7 @@ use crate::mcp::list::ListKind;
 use crate::mcp::message::{LISTEN, TASKS};
 use crate::mcp::{Content, Era, Message, Operation, RequestId, TargetKind};
 use crate::metrics::Decision as Counted;
-use crate::policy::{Policy, Verdict};
+use crate::policy::{Decision, Policy, Verdict};
 use crate::token::Identity;
 
 use super::admit::{Admission, Charge, RateFields};
@@ -17,6 +17,7 @@ use super::receive::Received;
 use super::reject::Rejection;
 use super::route::Route;
 use super::session::Session;
+use super::several::record_each;
 
 /// Proves that the token has every scope that any operation of the route needs.
 #[derive(Debug)]
@@ -58,23 +59,23 @@ pub(crate) fn authorize(
         };
         let decision = route.policy.decide(admission.identity(), operation);
         route.series.decided(&operation.method, counted(&decision.verdict));
-        let outcome = refuse(decision.verdict, operation).inspect_err(|_| id.clone_from(&message.id));
+        let outcome = refuse(&decision, operation).inspect_err(|_| id.clone_from(&message.id));
         if outcome.is_err() || std::mem::take(&mut is_first) {
-            let rule = decision.rule.and_then(|rule| route.config.policy.rules.get(rule));
-            audit.decided(operation, rule.map(|rule| rule.line));
+            audit.decided(operation, decision.target, route.rule_line(&decision));
         }
         outcome?;
         charge.add(decision.cost, called_tool(operation));
     }
     route.limits.charge_operations(&admission, &charge, rates)?;
+    record_each(asked.messages(), &admission, route, audit)?;
     Ok(Permit { admission, session, asked })
 }
 
-fn refuse(verdict: Verdict, operation: &Operation) -> Result<(), Rejection> {
-    match verdict {
+fn refuse(decision: &Decision, operation: &Operation) -> Result<(), Rejection> {
+    match &decision.verdict {
         Verdict::Allowed => Ok(()),
-        Verdict::Scopes(scope) => Err(Rejection::Scope(scope)),
-        Verdict::Denied => Err(Rejection::Denied(operation.targets.first().map(|target| target.kind))),
+        Verdict::Scopes(scope) => Err(Rejection::Scope(Arc::clone(scope))),
+        Verdict::Denied => Err(Rejection::Denied(operation.targets.get(decision.target).map(|target| target.kind))),
         Verdict::Ambiguous => Err(Rejection::AmbiguousUri),
     }
 }

@@ -72,7 +72,7 @@ impl Beside {
         self.witnesses.hear_caller(identity, audit.started()).unwrap_or_default();
         audit.asked(Era::Modern, BODY_BYTES as u64);
         self.route.series.decided(&operation.method, Decision::Allowed);
-        audit.decided(operation, Some(1));
+        audit.decided(operation, 0, Some(1));
         audit.upstream_asked();
         audit.upstream_answered();
         read(audit.finish(Reply::new(StatusCode::OK, ReplyBody::fixed(&[b' '; BODY_BYTES][..]))));

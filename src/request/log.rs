@@ -170,6 +170,12 @@ mod tests {
     }
 
     #[test]
+    fn times_are_milliseconds_to_the_microsecond() {
+        let said = |nanos| millis(Duration::from_nanos(nanos)).to_string();
+        assert_eq!([0, 1_234_499, 2_000_000_500].map(said), ["0", "1.234", "2000.001"]);
+    }
+
+    #[test]
     fn peers_without_end_are_not_remembered() {
         let log = counting();
         for number in 0..100_000_u32 {

@@ -32,6 +32,7 @@ pub(crate) mod reply;
 mod returning;
 pub(crate) mod route;
 pub(crate) mod session;
+mod several;
 mod upload;
 mod upstream;
 pub(crate) mod verified;

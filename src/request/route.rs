@@ -14,7 +14,7 @@ use crate::metrics::{Metrics, RouteSeries};
 use crate::names::{RouteName, TenantId};
 use crate::oauth::challenge::Challenges;
 use crate::oauth::metadata;
-use crate::policy::Policy;
+use crate::policy::{Decision, Policy};
 use crate::trust::TrustError;
 
 use super::admit::RouteLimits;
@@ -198,6 +198,11 @@ impl Route {
         reply.lines.push_text(&header::CACHE_CONTROL, &["public, max-age=", &age]);
         reply.lines.push_text(&header::ACCESS_CONTROL_ALLOW_ORIGIN, &["*"]);
         reply
+    }
+
+    /// The rule that decided, by its line in the configuration.
+    pub(crate) fn rule_line(&self, decision: &Decision) -> Option<usize> {
+        self.config.policy.rules.get(decision.rule?).map(|rule| rule.line)
     }
 }
 

@@ -43,7 +43,7 @@ struct Fields<'a, 'l>(&'a mut Object<'l>);
 
 impl Visit for Fields<'_, '_> {
     fn record_f64(&mut self, field: &Field, value: f64) {
-        self.0.json(field.name(), &value);
+        self.0.float(field.name(), value);
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {

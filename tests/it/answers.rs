@@ -1,8 +1,8 @@
 //! What answers and log lines may say (threats R1, R2, R5, R6).
 
-use crate::support::log;
+use crate::support::log::{self, Line};
 use crate::support::mint::unique;
-use crate::support::{PATH, start};
+use crate::support::{PATH, eventually, start, start_with};
 
 #[tokio::test]
 async fn r1_every_401_has_one_bearer_challenge() {
@@ -99,6 +99,17 @@ async fn log_without_served_requests_has_the_refused_ones_and_follows_reloads() 
     gateway.client().bearer(issuer.mint()).post(PATH).await.log().await;
     let lines = log::all(|line| served.header("x-request-id") == Some(line.text("request_id").as_str()));
     assert!(lines.is_empty(), "{lines:?}");
+}
+
+#[tokio::test]
+async fn refusals_that_repeat_are_counted_in_the_log() {
+    let (_issuer, _upstream, gateway) = start_with("log = { every_refusal = false }").await;
+    for _ in 0..4 {
+        assert_eq!(gateway.client().post("/nowhere//at-all").await.status(), 404);
+    }
+    let of_these = |line: &Line| line.text("reason") == "route.path" && !line.text("repeated").is_empty();
+    let repeated = || log::all(of_these).iter().map(|line| line.text("repeated").parse::<u32>().unwrap()).sum::<u32>();
+    eventually("the count of those after the first", || (repeated() == 3).then_some(())).await;
 }
 
 #[tokio::test]

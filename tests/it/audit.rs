@@ -2,9 +2,11 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::Write as _;
 use std::path::Path;
+use std::process::Command;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::support::{Gateway, Issuer, PATH, Upstream, eventually, eventually_reply, start_with};
 
@@ -21,7 +23,8 @@ fn lines(gateway: &Gateway) -> Vec<Value> {
 
 /// The record of a request.
 async fn record(gateway: &Gateway, id: &str) -> Value {
-    eventually("the record", || lines(gateway).into_iter().find(|line| line["request_id"] == id)).await
+    let is_record = |line: &Value| line["request_id"] == id && line["event"] == "request";
+    eventually("the record", || lines(gateway).into_iter().find(is_record)).await
 }
 
 fn schema() -> Value {
@@ -83,12 +86,112 @@ async fn each_decision_is_one_record_with_all_fields_of_the_schema() {
     assert!(!text.contains("eyJ") && !text.contains(KEY), "{text}");
     let said: BTreeSet<&String> = all.iter().flat_map(|line| line.as_object().unwrap().keys()).collect();
     let schema = schema();
-    let known: BTreeSet<&String> = [0, 2]
+    let known: BTreeSet<&String> = [0, 3]
         .iter()
         .flat_map(|at| schema["oneOf"][at]["properties"].as_object().unwrap().keys())
         .filter(|field| *field != "lost")
         .collect();
     assert_eq!(said, known, "every field is written by somebody");
+}
+
+/// What the request's lines before its record say of each thing: method, name, and whether a rule decided.
+fn allowed(gateway: &Gateway, record: &Value) -> Vec<(String, String, bool)> {
+    let text = |line: &Value, field: &str| line[field].as_str().unwrap_or_default().to_owned();
+    let all = lines(gateway);
+    assert_valid(&all);
+    let of_request = all.iter().filter(|line| line["request_id"] == record["request_id"]);
+    let things = of_request.take_while(|line| line["event"] != "request").inspect(|line| {
+        assert_eq!(line["event"], "allowed");
+        assert_eq!(
+            ["route", "subject", "client_id"].map(|field| &line[field]),
+            ["route", "subject", "client_id"].map(|field| &record[field])
+        );
+    });
+    things.map(|line| (text(line, "mcp_method"), text(line, "mcp_name"), line["rule"].is_u64())).collect()
+}
+
+#[tokio::test]
+async fn each_of_several_things_is_named_before_any_goes_upstream() {
+    let route = r#"
+        [[routes]]
+        name = "notes"
+        batches = true
+        policy = { default = "allow", rules = [{ tools = ["get_*"] }, { tools = ["delete_*"], deny = true }, { resources = ["note://hidden/*"], deny = true }] }
+    "#;
+    let (issuer, upstream, gateway) = start_with(&(to_file("") + route)).await;
+    let client = gateway.client().bearer(issuer.mint());
+    let call = |tool: &str| json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": tool}});
+    let batch = json!([call("get_a"), {"jsonrpc": "2.0", "method": "notifications/x"}, {"jsonrpc": "2.0", "id": 2, "result": {}}, call("b")]);
+    let listen = |uris: &[&str]| {
+        let claim = json!({"io.modelcontextprotocol/protocolVersion": "2026-07-28"});
+        let params = json!({"_meta": claim, "notifications": {"resourceSubscriptions": uris}});
+        let body = json!({"jsonrpc": "2.0", "id": 1, "method": "subscriptions/listen", "params": params}).to_string();
+        client
+            .clone()
+            .header("mcp-protocol-version", "2026-07-28")
+            .header("mcp-method", "subscriptions/listen")
+            .body(body)
+    };
+    let id = |reply: &crate::support::Reply| reply.header("x-request-id").unwrap().to_owned();
+    let line = |method: &str, name: &str, rule| (method.to_owned(), name.to_owned(), rule);
+
+    let reply = client.clone().body(batch.to_string()).post(PATH).await;
+    reply.assert_served();
+    let record_of_batch = record(&gateway, &id(&reply)).await;
+    assert_eq!(record_of_batch["mcp_name"], "get_a");
+    let wanted = [("tools/call", "get_a", true), ("notifications/x", "", false), ("tools/call", "b", false)];
+    assert_eq!(allowed(&gateway, &record_of_batch), wanted.map(|(method, name, rule)| line(method, name, rule)));
+
+    let long = format!("note://{}", "x".repeat(300));
+    let reply = listen(&["note://a", &long]).post(PATH).await;
+    reply.assert_served();
+    let wanted = ["note://a", &long[..256]].map(|name| line("subscriptions/listen", name, false));
+    assert_eq!(allowed(&gateway, &record(&gateway, &id(&reply)).await), wanted);
+
+    // What is refused names what it is refused for, and nothing was allowed; one thing has its record alone.
+    let served = upstream.received().len();
+    let refused = [
+        (listen(&["note://a", "note://hidden/b", "note://c"]), "note://hidden/b"),
+        (client.clone().body(json!([call("get_a"), call("delete_b"), call("c")]).to_string()), "delete_b"),
+    ];
+    for (client, name) in refused {
+        let reply = client.post(PATH).await;
+        assert_eq!(reply.status(), 403);
+        let record = record(&gateway, &id(&reply)).await;
+        assert_eq!((&record["mcp_name"], record["rule"].is_u64()), (&name.into(), true));
+        assert_eq!(allowed(&gateway, &record), []);
+    }
+    assert_eq!(upstream.received().len(), served);
+    let reply = client.body(call("get_a").to_string()).post(PATH).await;
+    assert_eq!(allowed(&gateway, &record(&gateway, &id(&reply)).await), []);
+}
+
+#[tokio::test]
+async fn o9_several_things_that_cannot_be_told_do_not_go_upstream() {
+    for (on_failure, is_served) in [("deny", false), ("drop", true)] {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("pipe");
+        assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        // Full, and nobody reads: so the writer waits, and all lines with it.
+        let mut full = fs::File::options().read(true).write(true).open(&pipe).unwrap();
+        full.write_all(&vec![b'x'; 64 * 1024]).unwrap();
+        let audit = format!(
+            "[audit]\nsink = \"file\"\nfile = \"{}\"\nqueue = 100\non_failure = \"{on_failure}\"\n",
+            pipe.display()
+        );
+        let (issuer, upstream, gateway) = start_with(&(audit + "[[routes]]\nname = \"notes\"\nbatches = true")).await;
+        let client = gateway.client().bearer(issuer.mint());
+        let ping = json!({"jsonrpc": "2.0", "id": 1, "method": "ping"});
+        let batch = |size| client.clone().body(Value::from(vec![ping.clone(); size]).to_string()).post(PATH);
+        batch(10).await.assert_served();
+        let reply = batch(90).await;
+        if is_served {
+            reply.assert_served();
+        } else {
+            reply.assert_refused(503, "temporarily_unavailable", "audit.failed").await;
+        }
+        assert_eq!(upstream.received().len(), 1 + usize::from(is_served));
+    }
 }
 
 #[tokio::test]

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use hyper::client::conn::http2;
+use hyper_util::rt::TokioExecutor;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpSocket, TcpStream};
 
@@ -171,6 +173,26 @@ async fn http2_client_that_opens_no_window_is_cut_off() {
     let stream = upstream.stream().await;
     stream.fill(64 << 20).await;
     stream.gone().await;
+}
+
+/// The library keeps what it was given of an answer: so a window of one byte must not keep a piece for each stream for ever.
+#[tokio::test]
+async fn d4_http2_connection_with_too_many_answers_that_are_not_taken_ends() {
+    let (issuer, upstream, gateway) = start_with(&limits("write_timeout = \"500ms\"")).await;
+    upstream.answers(200, &"a".repeat(8 * 1024));
+    let client = gateway.client().bearer(issuer.mint());
+    let mut builder = http2::Builder::new(TokioExecutor::new());
+    builder.initial_stream_window_size(1);
+    let (mut few, mut many) = (client.connect_http2_by(&builder).await, client.connect_http2_by(&builder).await);
+    let mut unread = Vec::new();
+    for _ in 0..15 {
+        unread.push(few.call(&client, "POST", PATH).await.unwrap());
+        unread.push(many.call(&client, "POST", PATH).await.unwrap());
+    }
+    unread.push(many.call(&client, "POST", PATH).await.unwrap());
+    many.closed().await;
+    assert!(!few.is_closed(), "the streams of this one ended before");
+    few.call(&client, "POST", PATH).await.unwrap();
 }
 
 #[tokio::test]

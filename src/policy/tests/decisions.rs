@@ -8,7 +8,7 @@ fn without_rules_everything_is_allowed() {
     let world = World::new("");
     let caller = world.scopes("");
     let decision = world.decide(&caller, "tools/call", &["x"]);
-    assert_eq!(decision, Decision { verdict: Allowed, rule: None, cost: NonZeroU32::MIN });
+    assert_eq!(decision, Decision { verdict: Allowed, rule: None, cost: NonZeroU32::MIN, target: 0 });
     assert_eq!(world.verdict(&caller, "resources/read", &["file:///a/../b"]), Allowed);
 }
 
@@ -141,6 +141,11 @@ fn several_targets_are_as_good_as_the_worst() {
     assert_eq!(decide(&[a, "note://a/2"]).verdict, Allowed);
     let union = decide(&[a, c, b, c]);
     assert_eq!((union.verdict, union.rule, union.cost.get()), (needs("mcp:tools s t u"), Some(2), 5));
+    assert_eq!(
+        [union.target, decide(&[a, a]).target, decide(&[b, odd, d, d]).target],
+        [1, 0, 2],
+        "the first of the worst"
+    );
     assert_eq!(decide(&[a, b]).verdict, needs("mcp:tools s t"));
     assert_eq!(decide(&[b, odd, a]).verdict, Ambiguous);
     let denied = decide(&[b, odd, d, a]);

@@ -209,9 +209,14 @@ impl Client {
 
     /// An HTTP/2 connection.
     pub(crate) async fn connect_http2(&self) -> Http2 {
+        self.connect_http2_by(&http2::Builder::new(TokioExecutor::new())).await
+    }
+
+    /// The same, with settings of its own.
+    pub(crate) async fn connect_http2_by(&self, builder: &http2::Builder<TokioExecutor>) -> Http2 {
         let io: Box<dyn Socket> =
             if self.secure { Box::new(self.handshake_http2().await) } else { Box::new(self.tcp().await) };
-        let shaking = http2::handshake(TokioExecutor::new(), TokioIo::new(io));
+        let shaking = builder.handshake(TokioIo::new(io));
         let (sender, driver) = within("an HTTP/2 preface", shaking).await.unwrap();
         let mut tasks = JoinSet::new();
         tasks.spawn(async { driver.await.unwrap_or_default() });
@@ -379,6 +384,10 @@ impl Http2 {
         let request = request.body(Full::from(client.body_for(method))).unwrap();
         self.sender.ready().await?;
         self.sender.send_request(request).await
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.sender.is_closed()
     }
 
     /// Waits until the gateway has closed the connection.
