@@ -6,7 +6,7 @@ use rustls::ClientConnection;
 use rustls::pki_types::ServerName;
 
 use crate::attacker::{PATHS, Target, all, call, count, post, source, until_closed, verdict, write};
-use crate::frames::{self, DATA, END_STREAM, Frames, frame};
+use crate::frames::{self, DATA, END_STREAM, Frames, SETTINGS, WINDOW_UPDATE, frame};
 use crate::rig::{Ceiling, Siege, openable, scaled};
 use crate::upstream::{ASKS_FOR_MUCH, MUCH};
 
@@ -191,21 +191,49 @@ pub(crate) async fn closed_windows(target: Target, n: usize) {
         let target = target.clone();
         async move {
             let Ok(mut frames) = Frames::connect(&target, source(n)).await else { return 0 };
-            let (body, streams_end) = (asks(), |said: &frames::Said| said.resets >= STREAMS);
-            for stream in 0..STREAMS {
-                let id = u32::try_from(stream * 2 + 1).unwrap();
-                let token = target.mint(PATHS[2], &format!("window-{n}")).to_string();
-                let mut bytes = frames::post(id, PATHS[2], Some(&token), false);
-                bytes.extend(frame(DATA, END_STREAM, id, body.as_bytes()));
-                frames.send(&bytes).await;
-            }
-            let said = frames.said_until(streams_end).await;
+            ask_on_each_stream(&mut frames, &target, n).await;
+            let said = frames.said_until(|said| said.resets >= STREAMS).await;
             assert!(said.data < 2 * 65_535, "no more than the windows let through: {said:?}");
             said.resets
         }
     });
     let resets: usize = heard.await.iter().sum();
     assert!(resets * 10 >= n * 9, "the streams are given up: {resets} of {n}");
+}
+
+async fn ask_on_each_stream(frames: &mut Frames, target: &Target, n: usize) {
+    let body = asks();
+    for stream in 0..STREAMS {
+        let id = u32::try_from(stream * 2 + 1).unwrap();
+        let token = target.mint(PATHS[2], &format!("window-{n}")).to_string();
+        let mut bytes = frames::post(id, PATHS[2], Some(&token), false);
+        bytes.extend(frame(DATA, END_STREAM, id, body.as_bytes()));
+        frames.send(&bytes).await;
+    }
+}
+
+/// Each stream's window has room for one byte, so that the library has begun with each answer and keeps what it was given.
+pub(crate) async fn crumbs(target: Target, n: usize) {
+    let heard = all(n.div_ceil(STREAMS), |n| {
+        let target = target.clone();
+        async move {
+            let Ok(mut frames) = Frames::connect(&target, source(n)).await else { return true };
+            // SETTINGS_INITIAL_WINDOW_SIZE (RFC 9113 §6.5.2), and room on the connection.
+            frames.send(&frame(SETTINGS, 0, 0, &[0, 4, 0, 0, 0, 1])).await;
+            frames.send(&frame(WINDOW_UPDATE, 0, 0, &(64_u32 << 20).to_be_bytes())).await;
+            ask_on_each_stream(&mut frames, &target, n).await;
+            let said = frames.said_until(|_| false).await;
+            assert!(said.data <= STREAMS, "one byte for each: {said:?}");
+            said.closed
+        }
+    });
+    assert!(heard.await.into_iter().all(|closed| closed), "connections end when too many streams are left behind");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn windows_of_one_byte_end_their_connection() {
+    let mut siege = Siege::lay("slow readers, HTTP/2, one byte each", "").await;
+    siege.waves(openable(scaled(WINDOWS), 2), WINDOWS_CEILING, crumbs).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -85,6 +85,7 @@ fn attacks(actors: &mut JoinSet<()>, target: &Target) {
         slow::slow_bodies, 4;
         slow::slow_readers, 2;
         slow::closed_windows, 100;
+        slow::crumbs, 100;
         floods::rapid_reset, 1;
         floods::endless_heads, 3;
         floods::frame_floods, 1;
