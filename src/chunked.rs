@@ -1,6 +1,6 @@
 //! Reads a chunked body to its end (RFC 9112 §7.1), strictly: what could be read in two ways is no body. Pure.
 
-use bytes::{Buf as _, Bytes, BytesMut};
+use bytes::{Buf, Bytes};
 
 use crate::head::judge::is_name_letter;
 
@@ -60,21 +60,13 @@ impl Chunked {
     }
 
     /// Takes the next piece of data out of these bytes, and the framing around it; none when they are used up or the body has ended.
-    pub fn take(&mut self, bytes: &mut Bytes) -> Result<Option<Bytes>, Malformed> {
-        let Span { before, data, behind } = self.span(bytes)?;
+    /// `Bytes` and `BytesMut` give it away without a copy: there may be as many pieces as bytes.
+    pub fn take(&mut self, bytes: &mut (impl Buf + AsRef<[u8]>)) -> Result<Option<Bytes>, Malformed> {
+        let Span { before, data, behind } = self.span(bytes.as_ref())?;
         bytes.advance(before);
-        let data = bytes.split_to(data);
+        let data = (data > 0).then(|| bytes.copy_to_bytes(data));
         bytes.advance(behind);
-        Ok((!data.is_empty()).then_some(data))
-    }
-
-    /// The same out of bytes to which more are added. None are copied: there may be as many pieces as bytes.
-    pub fn take_out(&mut self, bytes: &mut BytesMut) -> Result<Option<Bytes>, Malformed> {
-        let Span { before, data, behind } = self.span(bytes)?;
-        bytes.advance(before);
-        let data = bytes.split_to(data);
-        bytes.advance(behind);
-        Ok((!data.is_empty()).then(|| data.freeze()))
+        Ok(data)
     }
 
     fn span(&mut self, bytes: &[u8]) -> Result<Span, Malformed> {

@@ -204,7 +204,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
                 Ok(Some(self.input.split_to(here).freeze()))
             }
             Rest::Chunks(chunks) => {
-                let taken = chunks.take_out(&mut self.input);
+                let taken = chunks.take(&mut self.input);
                 taken.map_err(|_| {
                     self.body = Rest::Broken;
                     Broken
