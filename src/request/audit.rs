@@ -173,7 +173,7 @@ impl Audit {
     }
 
     /// One of several things that are asked for may go upstream. False when it cannot be told, and so must not.
-    pub(crate) fn allowed(&self, method: &str, target: Option<&Target>, rule: Option<usize>) -> bool {
+    pub(crate) fn allowed(&self, method: &str, target: Option<&Target>, rule: impl FnOnce() -> Option<usize>) -> bool {
         let Known { witnesses, request_id, route, identity, .. } = &*self.0;
         let Some(log) = &witnesses.audit else { return true };
         log.allowed(&Allowed {
@@ -183,7 +183,7 @@ impl Audit {
             caller: identity.as_deref().map(|identity| &**identity),
             method: clip(method),
             name: target.map(|target| clip(&target.name)),
-            rule,
+            rule: rule(),
         })
     }
 

@@ -20,7 +20,7 @@ pub(super) fn record_each(
         return Ok(());
     }
     for (method, target) in things {
-        let rule = route.rule_line(&route.policy.decide_on(admission.identity(), method, target));
+        let rule = || route.rule_line(&route.policy.decide_on(admission.identity(), method, target));
         if !audit.allowed(method, target, rule) {
             return Err(Rejection::Unrecorded);
         }
