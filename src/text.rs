@@ -127,6 +127,18 @@ impl<'a> Object<'a> {
         inner.end();
     }
 
+    /// An array of objects.
+    pub(crate) fn objects<T>(&mut self, name: &str, items: &[T], write: impl Fn(&mut Object<'_>, &T)) {
+        self.name(name);
+        for (at, item) in items.iter().enumerate() {
+            self.line.push(if at == 0 { b'[' } else { b',' });
+            let mut inner = Object::begin(self.line);
+            write(&mut inner, item);
+            inner.end();
+        }
+        self.line.extend_from_slice(if items.is_empty() { b"[]" } else { b"]" });
+    }
+
     /// In milliseconds, to the microsecond.
     pub(crate) fn millis(&mut self, name: &str, time: Duration) {
         let micros = time.as_micros() + u128::from(time.subsec_nanos() % 1000 >= 500);
@@ -317,10 +329,12 @@ mod tests {
             object.number("number", number);
             object.truth("truth", truth);
             object.float("float", f64::from(quarters) / 4.0);
+            object.objects("objects", &[&*text, ""], |object, item| object.text("item", item));
+            object.objects("nothing", &[(); 0], |_, ()| {});
             object.end();
             prop_assert!(!str::from_utf8(&line).unwrap().chars().any(steers));
             let read: serde_json::Value = serde_json::from_slice(&line).unwrap();
-            let wanted = serde_json::json!({"text": text, "shown": format!("{text}{number}{text}"), "texts": format!("{text}  {text}"), "none": "", "number": number, "truth": truth, "float": f64::from(quarters) / 4.0});
+            let wanted = serde_json::json!({"text": text, "shown": format!("{text}{number}{text}"), "texts": format!("{text}  {text}"), "none": "", "number": number, "truth": truth, "float": f64::from(quarters) / 4.0, "objects": [{"item": text}, {"item": ""}], "nothing": []});
             prop_assert_eq!(read, wanted);
         }
     }

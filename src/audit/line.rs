@@ -27,7 +27,7 @@ pub(crate) struct Event<'a> {
     pub(crate) count: Option<u32>,
 }
 
-/// One of several things that a request asks for, and may have.
+/// Some of the things that a request asks for, and may have.
 #[derive(Debug)]
 pub(crate) struct Allowed<'a> {
     pub(crate) at: SystemTime,
@@ -35,9 +35,8 @@ pub(crate) struct Allowed<'a> {
     pub(crate) route: Option<&'a str>,
     pub(crate) caller: Option<&'a Caller>,
     pub(crate) method: &'a str,
-    pub(crate) name: Option<&'a str>,
-    /// The rule that decided, by its line in the configuration.
-    pub(crate) rule: Option<usize>,
+    /// What it names, and the rule that decided on that, by its line in the configuration. Nothing has one entry too.
+    pub(crate) named: &'a [(Option<&'a str>, Option<usize>)],
 }
 
 /// One decision on one request.
@@ -90,10 +89,12 @@ pub(super) fn of_allowed(allowed: &Allowed<'_>, subjects: &Subjects, line: &mut 
         who(&mut object, caller, subjects);
     }
     object.text("mcp_method", allowed.method);
-    text(&mut object, "mcp_name", allowed.name);
-    if let Some(rule) = allowed.rule {
-        object.number("rule", rule);
-    }
+    object.objects("named", allowed.named, |object, (name, rule)| {
+        text(object, "mcp_name", *name);
+        if let Some(rule) = rule {
+            object.number("rule", *rule);
+        }
+    });
     object.end();
 }
 

@@ -100,17 +100,20 @@ impl Writer {
 
     /// Writes what is pending, however long it takes; but a sink that fails is given up once the configuration has another one.
     fn write_all(&mut self, spool: &Spool) {
-        while !self.pending.is_empty() {
+        // What is written goes away at the end: some sinks take one line at a time.
+        let mut done = 0;
+        while let Some(rest @ [_, ..]) = self.pending.get(done..) {
             if self.state.failing.load(Ordering::Relaxed) && spool.is_closed() {
-                let lost = memchr::memchr_iter(b'\n', &self.pending).count();
+                let lost = memchr::memchr_iter(b'\n', rest).count();
                 tracing::error!(event = "audit.failed", lost, "the old audit stream took no records to its end");
-                return self.pending.clear();
+                break;
             }
-            match self.sink.write(&self.pending) {
+            match self.sink.write(rest) {
                 Ok(0) => self.failed(&io::ErrorKind::WriteZero.into()),
                 Ok(written) => {
-                    let gone = self.pending.drain(..written.min(self.pending.len()));
-                    self.is_mid_line = gone.as_slice().last() != Some(&b'\n');
+                    let gone = rest.get(..written).unwrap_or(rest);
+                    self.is_mid_line = gone.last() != Some(&b'\n');
+                    done += gone.len();
                     if self.state.failing.swap(false, Ordering::Relaxed) {
                         self.told = None;
                         tracing::info!(event = "audit.recovered", "the audit stream takes records again");
@@ -120,6 +123,7 @@ impl Writer {
                 Err(error) => self.failed(&error),
             }
         }
+        self.pending.clear();
     }
 
     fn failed(&mut self, error: &io::Error) {

@@ -1,6 +1,6 @@
 //! What `check` says of a configuration that is good but worth a second look.
 
-use portcullis::config::{Config, Pattern, RouteConfig, is_loopback};
+use portcullis::config::{Config, Pattern, RouteConfig, TenantRule, is_loopback};
 use portcullis::policy::Policy;
 
 /// The methods that each era's clients begin with.
@@ -40,7 +40,7 @@ const METHODS: [&str; 27] = [
 pub(super) fn warnings(config: &Config) -> Vec<String> {
     let mut found = Vec::new();
     for route in &config.routes {
-        let about_route = rules(route).into_iter().chain(plain_text(route));
+        let about_route = rules(route).into_iter().chain(plain_text(route)).chain(tenants(config, route));
         found.extend(about_route.map(|warning| format!("route {}: {warning}", route.name)));
     }
     for (index, issuer) in config.issuers.iter().enumerate() {
@@ -81,6 +81,21 @@ fn rules(route: &RouteConfig) -> Vec<String> {
         }
     }
     found
+}
+
+/// What one issuer says of tenants is as good as what another does.
+fn tenants(config: &Config, route: &RouteConfig) -> Option<String> {
+    let issuers = route.issuers.iter().filter_map(|index| config.issuers.get(*index));
+    let free: Vec<&str> =
+        issuers.filter(|issuer| issuer.rules.tenants.is_empty()).map(|issuer| issuer.name.as_str()).collect();
+    let names_tenants = route.tenant != TenantRule::Any;
+    (names_tenants && route.issuers.len() > 1 && !free.is_empty()).then(|| {
+        format!(
+            "{} may say of anybody that he is of any tenant, the other issuers' among them; say which ones with tenants = [\"…\"] in \
+             [[issuers]]",
+            free.join(", ")
+        )
+    })
 }
 
 fn plain_text(route: &RouteConfig) -> Option<String> {

@@ -291,10 +291,14 @@ pub struct TokenRules {
     pub token_types: Vec<String>,
     /// Clock difference that is forgiven; at most 300 s.
     pub leeway: Duration,
-    /// True: `iat`, `jti` and the client claim are required too (RFC 9068 §2.2).
+    /// True: `iat`, `jti` and the client claim are required too (RFC 9068 §2.2); `at+jwt` tells access tokens from ID tokens.
     pub strict: bool,
+    /// True: the client claim is required; always so when `strict`.
+    pub client_required: bool,
     /// Which claims carry client, scopes and tenant, and which values others must have.
     pub claims: ClaimRules,
+    /// The tenants that the issuer may name; empty: any.
+    pub tenants: Vec<TenantId>,
 }
 
 /// When keys are fetched and how long they serve.

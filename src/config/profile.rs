@@ -59,6 +59,8 @@ pub(crate) struct Profile {
     /// RFC 9068 §2.2: `iat`, `jti` and the client must be there too.
     pub(crate) strict: bool,
     client: &'static [&'static str],
+    /// The provider's ID tokens have none, and little else tells them apart.
+    pub(crate) client_required: bool,
     scopes: &'static [&'static str],
     scopes_may_be_array: bool,
     tenant: Option<&'static str>,
@@ -74,6 +76,7 @@ pub(crate) const GENERIC: Profile = Profile {
     token_types: &["at+jwt"],
     strict: true,
     client: &["client_id", "azp"],
+    client_required: true,
     scopes: &["scope"],
     scopes_may_be_array: false,
     tenant: Some("tenant"),
@@ -86,6 +89,7 @@ const LOOSE: Profile = Profile {
     algorithms: &[Algorithm::Rs256],
     token_types: &["jwt", "at+jwt"],
     strict: false,
+    client_required: false,
     tenant: None,
     ..GENERIC
 };
@@ -93,11 +97,13 @@ const LOOSE: Profile = Profile {
 /// Every profile, from the providers' documentation.
 pub(crate) const PROFILES: &[Profile] = &[
     GENERIC,
-    // learn.microsoft.com, "Access token claims reference": v2.0 has azp, v1.0 appid; users have scp, applications roles.
+    // learn.microsoft.com, "Access token claims reference": v2.0 has azp, v1.0 appid; users have scp, applications roles. "ID token
+    // claims reference": neither; roles, and where client and API are one registration, the same typ, iss and aud.
     Profile {
         name: "entra",
         token_types: &["jwt"],
         client: &["azp", "appid"],
+        client_required: true,
         scopes: &["scp", "roles"],
         scopes_may_be_array: true,
         tenant: Some("tid"),

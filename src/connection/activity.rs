@@ -52,19 +52,18 @@ impl Drop for UnderWay {
     }
 }
 
-/// The library takes a whole piece as soon as the client's window has room for one byte, and is done with the stream when it was the
-/// last. So the last byte of any larger piece goes by itself: it waits for room until all before it has been taken. What the library
-/// notes of a stream is not much less than this.
-const SMALL_PIECE: usize = 4 * 1024;
-/// What the library is given at a time. More at once, a list that was held whole, goes in copies: a part of it would keep all of it.
-pub(super) const MAX_PIECE: usize = 64 * 1024;
+/// The library takes a whole piece as soon as there is room for one byte, in the client's window and in its own buffer, and is done
+/// with the stream when it was the last: then nobody sees any more whether the client takes it. So the end of any piece that is larger
+/// than that buffer goes by itself, as a copy, and its last byte once more: that waits until all but this end has gone. What the
+/// library notes of a stream is not much less than this.
+pub(super) const SMALL_PIECE: usize = 4 * 1024;
 
 /// A response body that keeps its request under way, and its HTTP/2 stream informed.
 #[derive(Debug)]
 pub(crate) struct Busy<B> {
     body: B,
-    /// What of the piece before is not handed over yet.
-    rest: Bytes,
+    /// The end of the piece before, as far as it is not handed over.
+    end: Bytes,
     handed: Option<Arc<Handed>>,
     _under_way: UnderWay,
 }
@@ -74,21 +73,17 @@ impl<B> Busy<B> {
     pub(crate) fn new(body: B, under_way: UnderWay) -> Self {
         let handed = Handed::current();
         if let Some(handed) = &handed {
-            handed.begin(false);
+            handed.begin();
         }
-        Self { body, rest: Bytes::new(), handed, _under_way: under_way }
+        Self { body, end: Bytes::new(), handed, _under_way: under_way }
     }
 
-    /// What of a piece may be handed over now; the rest waits until that is taken.
-    fn hand_over(&mut self, mut piece: Bytes, is_copied: bool) -> Frame<Bytes> {
-        let now = match piece.len() {
-            small @ ..=SMALL_PIECE => small,
-            most @ ..=MAX_PIECE => most - 1,
-            _ => MAX_PIECE,
-        };
-        self.rest = piece.split_off(now);
-        let is_copied = is_copied || self.rest.len() > 1;
-        Frame::data(if is_copied { Bytes::copy_from_slice(&piece) } else { piece })
+    /// What of a piece may be handed over now.
+    fn hand_over(&mut self, mut piece: Bytes) -> Frame<Bytes> {
+        if piece.len() > SMALL_PIECE {
+            self.end = Bytes::copy_from_slice(&piece.split_off(piece.len() - SMALL_PIECE));
+        }
+        Frame::data(piece)
     }
 }
 
@@ -97,25 +92,24 @@ impl<B: Body<Data = Bytes> + Unpin> Body for Busy<B> {
     type Error = B::Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
-        let rest = std::mem::take(&mut self.rest);
-        let is_behind = !rest.is_empty();
-        let polled = if is_behind {
-            Poll::Ready(Some(Ok(self.hand_over(rest, true))))
-        } else {
+        let polled = if self.end.is_empty() {
             Pin::new(&mut self.body).poll_frame(cx).map_ok(|frame| match frame.into_data() {
-                Ok(piece) => self.hand_over(piece, false),
+                Ok(piece) => self.hand_over(piece),
                 Err(frame) => frame,
             })
+        } else {
+            let now = (self.end.len() - 1).max(1);
+            Poll::Ready(Some(Ok(Frame::data(self.end.split_to(now)))))
         };
         if let Some(handed) = &self.handed {
             // Asking for more in vain says that what went before is on its way.
-            if polled.is_ready() { handed.begin(is_behind) } else { handed.end() }
+            if polled.is_ready() { handed.begin() } else { handed.end() }
         }
         polled
     }
 
     fn is_end_stream(&self) -> bool {
-        self.rest.is_empty() && self.body.is_end_stream()
+        self.end.is_empty() && self.body.is_end_stream()
     }
 
     /// Nobody asks once the body has begun.
@@ -133,19 +127,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pieces_go_so_that_no_part_keeps_much_and_the_end_waits_for_what_goes_before() {
-        let mib = 1 << 20;
+    fn the_end_of_a_piece_that_is_not_small_goes_by_itself_and_its_last_byte_too() {
         for (size, wanted) in [
             (0, vec![]),
             (1, vec![1]),
             (SMALL_PIECE, vec![SMALL_PIECE]),
-            (SMALL_PIECE + 1, vec![SMALL_PIECE, 1]),
-            (MAX_PIECE, vec![MAX_PIECE - 1, 1]),
-            (MAX_PIECE + 7, vec![MAX_PIECE, 7]),
-            (mib, [vec![MAX_PIECE; 15], vec![MAX_PIECE - 1, 1]].concat()),
+            (SMALL_PIECE + 1, vec![1, SMALL_PIECE - 1, 1]),
+            (64 * 1024, vec![60 * 1024, SMALL_PIECE - 1, 1]),
         ] {
             let whole: Bytes = (0..=u8::MAX).cycle().take(size).collect();
-            let place = whole.as_ptr_range();
             let activity = Activity::new();
             let mut body = Busy::new(Full::new(whole.clone()), activity.begin());
             let (mut sizes, mut together) = (Vec::new(), Vec::new());
@@ -153,8 +143,8 @@ mod tests {
                 let polled = Pin::new(&mut body).poll_frame(&mut Context::from_waker(Waker::noop()));
                 let Poll::Ready(Some(Ok(frame))) = polled else { unreachable!() };
                 let piece = frame.into_data().unwrap();
-                let is_part = place.contains(&piece.as_ptr());
-                assert!(!is_part || size <= MAX_PIECE, "a part of {size} bytes keeps them all");
+                let is_part = whole.as_ptr_range().contains(&piece.as_ptr());
+                assert_eq!(is_part, sizes.is_empty(), "the end is a copy, and keeps nothing else");
                 sizes.push(piece.len());
                 together.extend_from_slice(&piece);
             }

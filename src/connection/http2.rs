@@ -17,16 +17,16 @@ use crate::head::judge::judge_decoded;
 use crate::request::incoming::Incoming;
 use crate::request::provenance::Peer;
 
-use super::activity::{Activity, Busy};
+use super::activity::{Activity, Busy, SMALL_PIECE};
 use super::broken::BrokenLast;
-use super::stream::{Kept, Streams};
+use super::stream::Streams;
 use super::{Connections, END_TIME};
 
 /// HTTP/2: an idle connection is asked whether it is still there, and has so long to say so.
 const PING_INTERVAL: Duration = Duration::from_secs(20);
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
-/// HTTP/2: small frames keep many streams fair; unsent data per stream stays bounded.
-const MAX_SEND_BUFFER: usize = 64 * 1024;
+/// HTTP/2: the library asks for more of an answer while it holds less than this, and holds as much of one that we have ended.
+const MAX_SEND_BUFFER: usize = SMALL_PIECE;
 
 impl Connections {
     /// HTTP/2, chosen by ALPN; the library's own limits against resets, floods and bombs, and ours.
@@ -36,7 +36,6 @@ impl Connections {
     {
         let activity = Activity::new();
         let (this, begun) = (Arc::clone(self), Arc::clone(&activity));
-        let kept = Arc::<Kept>::default();
         let service = service_fn(move |request: Request<hyper::body::Incoming>| {
             let (this, peer, under_way) = (Arc::clone(&this), peer.clone(), begun.begin());
             async move {
@@ -49,7 +48,7 @@ impl Connections {
                 Ok::<_, Infallible>(reply.decoded().map(|body| Busy::new(BrokenLast::new(body), under_way)))
             }
         });
-        let streams = Streams { tasks: self.tasks.clone(), patience: limits.write_timeout, kept: Arc::clone(&kept) };
+        let streams = Streams { tasks: self.tasks.clone(), patience: limits.write_timeout };
         // Pinned where it is made: each move would keep room of its own in every connection's task.
         let mut connection = pin!(
             http2::Builder::new(streams)
@@ -63,7 +62,6 @@ impl Connections {
         );
         tokio::select! {
             ended = connection.as_mut() => return log_end(ended),
-            () = kept.too_many() => return log_unread(),
             () = self.stop.cancelled() => {}
             () = Self::idle_for(limits.idle_timeout, &activity) => {}
         }
@@ -71,7 +69,6 @@ impl Connections {
         // A request that came while the end was on its way may finish; afterwards nothing holds the connection.
         tokio::select! {
             ended = connection => log_end(ended),
-            () = kept.too_many() => log_unread(),
             () = Self::idle_for(END_TIME, &activity) => {}
             () = self.kill.cancelled() => {}
         }
@@ -91,10 +88,6 @@ impl Connections {
             tokio::time::sleep(rest).await;
         }
     }
-}
-
-fn log_unread() {
-    tracing::debug!(event = "connection.ended", error = "too many answers were not taken");
 }
 
 /// Clients leave in all kinds of ways; each request has its own record, so this is for debugging only.

@@ -2,17 +2,14 @@
 //!
 //! HTTP/1 needs none of this: there a full socket says the same, and [`Stall`](super::stall::Stall) sees it. A closed HTTP/2
 //! window stops the library from asking the body for more, so neither body nor socket notices; the stream's own task does.
-//!
-//! A piece that the library has begun to send stays with it until the connection ends: so too many such streams end that.
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::task::{Context, Poll, ready};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use pin_project_lite::pin_project;
-use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
@@ -23,11 +20,7 @@ tokio::task_local! {
     static CURRENT: Arc<Handed>;
 }
 
-/// Streams of a connection that may end while the library keeps a piece of each, [`MAX_PIECE`](super::activity::MAX_PIECE) at most: a MiB.
-const MAX_KEPT: usize = 16;
-
-/// Whether something waits to be sent and whether the library keeps a piece of a body (the lowest bits), above a count of changes: so
-/// it is seen that something else waits now.
+/// Whether something waits to be sent (the lowest bit), above a count of changes: so it is seen that something else waits now.
 #[derive(Debug, Default)]
 pub(crate) struct Handed(AtomicU64);
 
@@ -37,9 +30,9 @@ impl Handed {
         CURRENT.try_with(Arc::clone).ok()
     }
 
-    /// Something was handed over to be sent; `behind_piece`: the library has all that goes before it, and perhaps keeps that.
-    pub(crate) fn begin(&self, behind_piece: bool) {
-        self.change(if behind_piece { WAITS | KEPT } else { WAITS });
+    /// Something was handed over to be sent.
+    pub(crate) fn begin(&self) {
+        self.change(WAITS);
     }
 
     /// It has gone out: there is nothing to send now.
@@ -49,7 +42,7 @@ impl Handed {
 
     /// Only the stream's own task does this.
     fn change(&self, waits: u64) {
-        let next = (self.state() | WAITS | KEPT).wrapping_add(1) | waits;
+        let next = (self.state() & !WAITS).wrapping_add(2) | waits;
         self.0.store(next, Ordering::Relaxed);
     }
 
@@ -58,36 +51,13 @@ impl Handed {
     }
 }
 
-/// The bits.
 const WAITS: u64 = 1;
-const KEPT: u64 = 2;
-
-/// The streams of one connection that ended while the library kept a piece.
-#[derive(Debug, Default)]
-pub(super) struct Kept {
-    streams: AtomicUsize,
-    too_many: Notify,
-}
-
-impl Kept {
-    fn add(&self) {
-        if self.streams.fetch_add(1, Ordering::Relaxed) + 1 == MAX_KEPT {
-            self.too_many.notify_one();
-        }
-    }
-
-    /// Ready when there are too many.
-    pub(super) async fn too_many(&self) {
-        self.too_many.notified().await;
-    }
-}
 
 /// Spawns the streams of a connection through the gateway's tracker, each under watch.
 #[derive(Debug, Clone)]
 pub(crate) struct Streams {
     pub(crate) tasks: TaskTracker,
     pub(crate) patience: Duration,
-    pub(crate) kept: Arc<Kept>,
 }
 
 impl<F> hyper::rt::Executor<F> for Streams
@@ -96,8 +66,7 @@ where
 {
     fn execute(&self, stream: F) {
         let (handed, late) = (Arc::default(), Deadline::default());
-        let kept = Arc::clone(&self.kept);
-        self.tasks.spawn(Watched { stream, handed, seen: 0, patience: self.patience, late, kept });
+        self.tasks.spawn(Watched { stream, handed, seen: 0, patience: self.patience, late });
     }
 }
 
@@ -111,7 +80,6 @@ pin_project! {
         seen: u64,
         patience: Duration,
         late: Deadline,
-        kept: Arc<Kept>,
     }
 }
 
@@ -128,10 +96,6 @@ impl<F: Future<Output = ()>> Future for Watched<F> {
         if std::mem::replace(this.seen, state) != state {
             this.late.set((state & WAITS != 0).then(|| Instant::now() + *this.patience));
         }
-        ready!(this.late.poll(cx));
-        if state & KEPT != 0 {
-            this.kept.add();
-        }
-        Poll::Ready(())
+        this.late.poll(cx)
     }
 }

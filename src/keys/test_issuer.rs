@@ -115,6 +115,8 @@ pub(crate) fn config(issuer: Issuer, jwks_uri: Option<&str>) -> IssuerConfig {
             token_types: vec!["at+jwt".into()],
             leeway: Duration::ZERO,
             strict: false,
+            client_required: false,
+            tenants: Vec::new(),
             claims: ClaimRules {
                 subject: vec![path("sub")],
                 client: vec![path("client_id")],

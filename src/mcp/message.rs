@@ -8,7 +8,7 @@ pub const MAX_ID_BYTES: usize = 256;
 pub const MAX_METHOD_BYTES: usize = 128;
 /// Longest name of a tool, prompt, resource or task.
 pub const MAX_NAME_BYTES: usize = 4 * 1024;
-/// Targets of one operation: resources that one `subscriptions/listen` asks about.
+/// Targets of one operation: resources and tasks that one `subscriptions/listen` asks about.
 pub const MAX_TARGETS: usize = 256;
 /// Messages of one batch.
 pub const MAX_BATCH: usize = 100;
@@ -82,7 +82,7 @@ pub enum Content {
 pub struct Operation {
     /// The JSON-RPC method.
     pub method: Box<str>,
-    /// What it names: nothing, one thing, or the resources that a listener asks about.
+    /// What it names: nothing, one thing, or the resources and tasks that a listener asks about.
     pub targets: Vec<Target>,
 }
 
@@ -104,7 +104,7 @@ pub enum TargetKind {
     Prompt,
     /// `resources/read`, `resources/subscribe`, `completion/complete`, `subscriptions/listen`.
     Resource,
-    /// `tasks/get` and the like.
+    /// `tasks/get` and the like, `subscriptions/listen`.
     Task,
 }
 
@@ -127,7 +127,7 @@ const fn naming(method: &'static str, member: &'static str, kind: TargetKind, mi
 }
 
 /// The methods whose params hold one name as a string. Two more are read by shape: `completion/complete` (`params.ref`) and
-/// `subscriptions/listen` (`params.notifications.resourceSubscriptions`).
+/// `subscriptions/listen` (`params.notifications.resourceSubscriptions`, and `taskIds` of SEP-2663).
 pub const NAMINGS: [Naming; 11] = [
     naming("tools/call", "name", TargetKind::Tool, true),
     naming("prompts/get", "name", TargetKind::Prompt, true),
@@ -136,8 +136,8 @@ pub const NAMINGS: [Naming; 11] = [
     naming("resources/unsubscribe", "uri", TargetKind::Resource, false),
     naming(DIRECTORY_READ, "uri", TargetKind::Resource, false),
     // SEP-2640: a skill is a resource too.
-    naming("skills/get", "uri", TargetKind::Resource, false),
-    naming("tasks/get", "taskId", TargetKind::Task, true),
+    naming(SKILL_GET, "uri", TargetKind::Resource, false),
+    naming(TASK_GET, "taskId", TargetKind::Task, true),
     naming("tasks/update", "taskId", TargetKind::Task, true),
     naming("tasks/cancel", "taskId", TargetKind::Task, true),
     naming("tasks/result", "taskId", TargetKind::Task, false),
@@ -147,8 +147,12 @@ pub const NAMINGS: [Naming; 11] = [
 pub const COMPLETE: &str = "completion/complete";
 /// SEP-2640: what is in a folder of resources.
 pub const DIRECTORY_READ: &str = "resources/directory/read";
+/// SEP-2640: a skill, with the files that it brings.
+pub const SKILL_GET: &str = "skills/get";
 /// The methods that ask for a task and what it has brought begin so.
 pub const TASKS: &str = "tasks/";
+/// Tells the state of a task, and its result.
+pub const TASK_GET: &str = "tasks/get";
 /// The modern stream of notifications (MCP 2026-07-28).
 pub const LISTEN: &str = "subscriptions/listen";
 

@@ -2,7 +2,7 @@
 
 use crate::config::Effect;
 use crate::mcp::list::ListKind;
-use crate::mcp::message::TargetKind;
+use crate::mcp::message::{SKILL_GET, TargetKind};
 use crate::token::Caller;
 
 use super::rule::Asked;
@@ -14,6 +14,7 @@ fn used_by(list: ListKind) -> (&'static str, TargetKind) {
         ListKind::Tools => ("tools/call", TargetKind::Tool),
         ListKind::Prompts => ("prompts/get", TargetKind::Prompt),
         ListKind::Resources | ListKind::Templates => ("resources/read", TargetKind::Resource),
+        ListKind::Skills => (SKILL_GET, TargetKind::Resource),
     }
 }
 

@@ -21,7 +21,7 @@ use std::sync::Arc;
 use crate::config::{Effect, RouteConfig};
 use crate::mcp::Operation;
 use crate::mcp::list::ListKind;
-use crate::mcp::message::{COMPLETE, Target, TargetKind};
+use crate::mcp::message::{COMPLETE, LISTEN, TASK_GET, Target, TargetKind};
 use crate::names::Scope;
 use crate::token::Caller;
 pub use explain::Lacks;
@@ -131,6 +131,15 @@ impl Policy {
     }
 
     fn asked(&self, caller: &Caller, method: &str, target: &Target) -> Decision {
+        if method == LISTEN && target.kind == TargetKind::Task {
+            // SEP-2663: what a listener is told of a task is what `tasks/get` would say.
+            let decisions = [LISTEN, TASK_GET].map(|method| self.asked_for(caller, method, target));
+            return Decision { target: 0, ..self.together(decisions.into_iter()) };
+        }
+        self.asked_for(caller, method, target)
+    }
+
+    fn asked_for(&self, caller: &Caller, method: &str, target: &Target) -> Decision {
         if self.guards_resources && target.kind == TargetKind::Resource {
             // `completion/complete` names resources by their template.
             let is_ambiguous = if method == COMPLETE { uri::is_ambiguous_template } else { uri::is_ambiguous };

@@ -172,18 +172,24 @@ impl Audit {
         self.0.rule = rule;
     }
 
-    /// One of several things that are asked for may go upstream. False when it cannot be told, and so must not.
-    pub(crate) fn allowed(&self, method: &str, target: Option<&Target>, rule: impl FnOnce() -> Option<usize>) -> bool {
+    /// There is an audit stream, which is told of more than the record.
+    pub(crate) fn has_stream(&self) -> bool {
+        self.0.witnesses.audit.is_some()
+    }
+
+    /// These things, each with its rule, are some of several that may go upstream. False when it cannot be told, and so must not.
+    pub(crate) fn allowed(&self, method: &str, things: &[(Option<&Target>, Option<usize>)]) -> bool {
         let Known { witnesses, request_id, route, identity, .. } = &*self.0;
         let Some(log) = &witnesses.audit else { return true };
+        let named: Vec<_> =
+            things.iter().map(|(target, rule)| (target.map(|target| clip(&target.name)), *rule)).collect();
         log.allowed(&Allowed {
             at: SystemTime::now(),
             request_id: request_id.as_str(),
             route: route.as_ref().map(RouteName::as_str),
             caller: identity.as_deref().map(|identity| &**identity),
             method: clip(method),
-            name: target.map(|target| clip(&target.name)),
-            rule: rule(),
+            named: &named,
         })
     }
 

@@ -20,6 +20,8 @@ pub(crate) struct ReplyBody {
     kind: Kind,
     /// What comes next.
     rest: Bytes,
+    /// It is what is left of more than one frame, a list that was held: goes in copies, for a part would keep all of it.
+    is_part: bool,
     audit: Option<Audit>,
 }
 
@@ -32,12 +34,12 @@ enum Kind {
 impl ReplyBody {
     /// A whole text.
     pub(crate) fn fixed(bytes: impl Into<Bytes>) -> Self {
-        Self { kind: Kind::Fixed, rest: bytes.into(), audit: None }
+        Self { kind: Kind::Fixed, rest: bytes.into(), is_part: false, audit: None }
     }
 
     /// The upstream's body.
     pub(crate) fn upstream(relay: Relay) -> Self {
-        Self { kind: Kind::Upstream(Box::new(relay)), rest: Bytes::new(), audit: None }
+        Self { kind: Kind::Upstream(Box::new(relay)), rest: Bytes::new(), is_part: false, audit: None }
     }
 
     /// It brings events for as long as they come.
@@ -69,9 +71,14 @@ impl Body for ReplyBody {
                 None => {}
             }
         }
-        let frame = this.rest.split_to(this.rest.len().min(MAX_FRAME_BYTES));
+        this.is_part |= this.rest.len() > MAX_FRAME_BYTES;
+        let mut frame = this.rest.split_to(this.rest.len().min(MAX_FRAME_BYTES));
         if frame.is_empty() {
             return Poll::Ready(None);
+        }
+        if this.is_part {
+            frame = Bytes::copy_from_slice(&frame);
+            this.is_part = !this.rest.is_empty();
         }
         if let Some(audit) = &mut this.audit {
             audit.sent(frame.len());

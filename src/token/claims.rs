@@ -6,6 +6,7 @@ use crate::names::{ClientId, MAX_PRINCIPAL_BYTES, Scope, Subject, TenantId};
 
 use super::TokenError;
 use super::caller::Kind;
+use super::header;
 use super::json::{Inside, Value};
 use super::verify::Expectations;
 
@@ -61,12 +62,18 @@ pub(super) fn further(payload: Inside<'_>, expect: &Expectations) -> Result<(Inj
 }
 
 /// What makes a well-formed token of the right issuer the wrong one.
-pub(super) fn check_kind_of_token(payload: Inside<'_>, rules: &TokenRules) -> Result<(), TokenError> {
+pub(super) fn check_kind_of_token(
+    header: Inside<'_>,
+    payload: Inside<'_>,
+    rules: &TokenRules,
+) -> Result<(), TokenError> {
     // RFC 7800 §3.1: bound to a key that nobody here asks the client to prove. Taken as a bearer token it would be stolen goods.
     if payload.has("cnf") {
         return Err(TokenError::Confirmation);
     }
-    if !rules.strict && ID_TOKEN_MARKS.iter().any(|mark| payload.has(mark)) {
+    // The type alone tells both kinds apart, where it is told: no ID token says so of itself.
+    let is_told = rules.strict && header::is_access_token(header);
+    if !is_told && ID_TOKEN_MARKS.iter().any(|mark| payload.has(mark)) {
         return Err(TokenError::IdToken);
     }
     let fixed = |(path, text): &(ClaimPath, String)| payload.find(path).and_then(Value::as_text) == Some(text);
@@ -87,10 +94,10 @@ pub(super) fn subject(payload: Inside<'_>, rules: &ClaimRules) -> Result<Subject
     Subject::parse(principal(value, TokenError::Subject)?).map_err(|_| TokenError::Subject)
 }
 
-/// RFC 9068 §2.2 requires it; elsewhere an absent client is no client, but a malformed one is never overlooked.
+/// RFC 9068 §2.2 requires it, and some profiles; elsewhere an absent client is no client, but a malformed one is never overlooked.
 pub(super) fn client(payload: Inside<'_>, rules: &TokenRules) -> Result<Option<ClientId>, TokenError> {
     let Some(value) = first(payload, &rules.claims.client) else {
-        return if rules.strict { Err(TokenError::Client) } else { Ok(None) };
+        return if rules.client_required { Err(TokenError::Client) } else { Ok(None) };
     };
     let text = principal(value, TokenError::Client)?;
     ClientId::parse(text).map(Some).map_err(|_| TokenError::Client)

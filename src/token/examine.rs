@@ -48,7 +48,7 @@ impl Unverified<'_> {
             self.of_claim("iat", times::not_issued_later(payload, rules, now)),
             self.of_claim("aud", audience::check(payload, expect, tenant)),
         ];
-        let kind = claims::check_kind_of_token(payload, rules);
+        let kind = claims::check_kind_of_token(header, payload, rules);
         let required = rules.claims.require.first().map_or("cnf", |(path, _)| path.text.as_str());
         found.push(self.of_claim(if kind == Err(TokenError::Required) { required } else { "cnf" }, kind));
         let first = |paths: &[crate::config::ClaimPath], otherwise: &str| {

@@ -57,17 +57,26 @@ pub(super) fn check_extensions(header: Inside<'_>) -> Result<(), TokenError> {
 /// RFC 9068 §4, RFC 8725 §3.11. An absent `typ` is the empty text in the issuer's list; an empty one is no type.
 pub(super) fn check_type(header: Inside<'_>, rules: &TokenRules) -> Result<(), TokenError> {
     let listed = |name: &str| rules.token_types.iter().any(|listed| listed.eq_ignore_ascii_case(name));
-    let Some(value) = header.get("typ") else {
+    let Some(name) = type_name(header)? else {
         return listed("").then_some(()).ok_or(TokenError::Type);
-    };
-    let text = value.as_text().ok_or(TokenError::Header)?;
-    let name = match text.split_at_checked(MEDIA_TYPE.len()) {
-        Some((before, name)) if before.eq_ignore_ascii_case(MEDIA_TYPE) => name,
-        _ => text,
     };
     let never = NEVER_ACCESS_TOKENS.iter().any(|never| never.eq_ignore_ascii_case(name));
     if name.is_empty() || never || !listed(name) {
         return Err(TokenError::Type);
     }
     Ok(())
+}
+
+/// The token says of itself that it is an access token (RFC 9068 §2.1).
+pub(super) fn is_access_token(header: Inside<'_>) -> bool {
+    type_name(header).is_ok_and(|name| name.is_some_and(|name| name.eq_ignore_ascii_case("at+jwt")))
+}
+
+fn type_name(header: Inside<'_>) -> Result<Option<&str>, TokenError> {
+    let Some(value) = header.get("typ") else { return Ok(None) };
+    let text = value.as_text().ok_or(TokenError::Header)?;
+    Ok(Some(match text.split_at_checked(MEDIA_TYPE.len()) {
+        Some((before, name)) if before.eq_ignore_ascii_case(MEDIA_TYPE) => name,
+        _ => text,
+    }))
 }

@@ -151,7 +151,7 @@ impl<'a> Unverified<'a> {
         let payload = self.payload.members();
         let expires_at = times::check(payload, &expect.rules, now)?;
         audience::check(payload, expect, tenant)?;
-        claims::check_kind_of_token(payload, &expect.rules)?;
+        claims::check_kind_of_token(self.header.members(), payload, &expect.rules)?;
         Ok(Checked {
             claims: Claims::read(payload, expect)?,
             tenant: check_tenant(payload, expect, tenant),
@@ -175,7 +175,9 @@ pub(super) fn check_tenant(
         TenantRule::Allow(tenants) => found.as_ref().is_some_and(|found| tenants.contains(found)),
         TenantRule::FromResource => found.is_some() && found.as_ref() == of_request,
     };
-    may_come_in.then_some(found).ok_or(TokenError::Tenant)
+    let of_issuer = &expect.rules.tenants;
+    let may_be_said = of_issuer.is_empty() || found.as_ref().is_some_and(|found| of_issuer.contains(found));
+    (may_come_in && may_be_said).then_some(found).ok_or(TokenError::Tenant)
 }
 
 impl Checked<'_> {

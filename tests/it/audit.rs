@@ -107,7 +107,9 @@ fn allowed(gateway: &Gateway, record: &Value) -> Vec<(String, String, bool)> {
             ["route", "subject", "client_id"].map(|field| &record[field])
         );
     });
-    things.map(|line| (text(line, "mcp_method"), text(line, "mcp_name"), line["rule"].is_u64())).collect()
+    let named = |line: &Value| line["named"].as_array().unwrap().clone();
+    let things = things.flat_map(|line| named(line).into_iter().map(|thing| (text(line, "mcp_method"), thing)));
+    things.map(|(method, thing)| (method, text(&thing, "mcp_name"), thing["rule"].is_u64())).collect()
 }
 
 #[tokio::test]
@@ -143,10 +145,15 @@ async fn each_of_several_things_is_named_before_any_goes_upstream() {
     assert_eq!(allowed(&gateway, &record_of_batch), wanted.map(|(method, name, rule)| line(method, name, rule)));
 
     let long = format!("note://{}", "x".repeat(300));
-    let reply = listen(&["note://a", &long]).post(PATH).await;
+    let names: Vec<String> = (0..40).map(|n| format!("note://{n}")).chain([long.clone()]).collect();
+    let reply = listen(&names.iter().map(String::as_str).collect::<Vec<_>>()).post(PATH).await;
     reply.assert_served();
-    let wanted = ["note://a", &long[..256]].map(|name| line("subscriptions/listen", name, false));
-    assert_eq!(allowed(&gateway, &record(&gateway, &id(&reply)).await), wanted);
+    let wanted: Vec<_> =
+        names.iter().map(|name| line("subscriptions/listen", &name[..name.len().min(256)], false)).collect();
+    let told = record(&gateway, &id(&reply)).await;
+    assert_eq!(allowed(&gateway, &told), wanted);
+    let of_it = lines(&gateway).into_iter().filter(|line| line["request_id"] == told["request_id"]);
+    assert_eq!(of_it.count(), 3 + 1, "16 in a line");
 
     // What is refused names what it is refused for, and nothing was allowed; one thing has its record alone.
     let served = upstream.received().len();

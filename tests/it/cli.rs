@@ -115,6 +115,24 @@ fn check_warns_of_served_requests_that_are_recorded_nowhere() {
 }
 
 #[test]
+fn check_warns_of_issuers_that_may_name_each_others_tenants() {
+    let check = |tenant: &str, own: &str| {
+        let more = format!("[[issuers]]\nname = \"other\"\nissuer = \"https://other.example.com\"\n{own}\n[[routes]]");
+        let folder = folder(|text| {
+            let text = text.replace("[[routes]]", &more).replace("tenant = \"any\"", tenant);
+            text.replace("issuers = [\"corp\"]", "issuers = [\"corp\", \"other\"]")
+        });
+        let outcome = portcullis(folder.path(), &["check"]);
+        assert_eq!((outcome.code, outcome.stderr.as_str()), (Some(0), ""));
+        outcome.stdout
+    };
+    let allow = "tenant = { allow = [\"acme\"] }";
+    assert!(!check("tenant = \"any\"", "").contains("warning"));
+    assert!(check(allow, "").contains("warning: route notes: corp, other may say of anybody that he is of any tenant"));
+    assert!(check(allow, "tenants = [\"acme\"]").contains("warning: route notes: corp may say"));
+}
+
+#[test]
 fn check_counts_rules_and_warns_of_those_that_nobody_means() {
     let check = |rules: &str| {
         let folder = folder(|text| format!("{text}[routes.policy]\ndefault = \"deny\"\nrules = [{rules}]\n"));

@@ -192,6 +192,25 @@ async fn listening_to_a_hidden_resource_is_denied() {
     client(&issuer, listen(&["file:///public/a"])).post(PATH).await.assert_served();
 }
 
+/// SEP-2663: a listener is told what `tasks/get` would say.
+#[tokio::test]
+async fn listening_to_a_task_is_judged_like_asking_for_it() {
+    let rules = r#"{ methods = ["subscriptions/listen"] }, { methods = ["tasks/*"], scopes = ["mcp:tasks"] }"#;
+    let (issuer, upstream, gateway) =
+        start_with(&format!("routes = [{{ name = \"notes\", policy = {{ default = \"deny\", rules = [{rules}] }} }}]"))
+            .await;
+    let claim = json!({"io.modelcontextprotocol/protocolVersion": "2026-07-28"});
+    let wanted = json!({"resourceSubscriptions": ["note://a"], "taskIds": ["t-1"]});
+    let body = body("subscriptions/listen", &json!({"_meta": claim, "notifications": wanted}));
+    let client = gateway.client().header("mcp-protocol-version", "2026-07-28");
+    let client = client.header("mcp-method", "subscriptions/listen").body(body);
+    let reply = client.clone().bearer(issuer.mint()).post(PATH).await;
+    reply.assert_refused(403, "insufficient_scope", "authz.scope").await;
+    assert_eq!(reply.log().await.text("mcp_name"), "t-1");
+    assert!(upstream.received().is_empty());
+    client.bearer(issuer.mint().claim("scope", "mcp:tools mcp:tasks")).post(PATH).await.assert_served();
+}
+
 #[tokio::test]
 async fn record_names_method_target_era_and_rule() {
     let (issuer, _upstream, gateway) = start_with(&policy(RULES)).await;

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::support::gateway::TENANT_IN_PATH;
-use crate::support::{Gateway, Issuer, PATH, Reply, start, start_with};
+use crate::support::{Gateway, Issuer, PATH, Reply, Upstream, start, start_with};
 
 const FROM_HOST: &str = r#"
     [[routes]]
@@ -53,6 +53,30 @@ async fn c20_tenant_claim_that_is_absent_or_no_text_gets_403() {
         let reply = gateway.client().bearer(issuer.mint().claim("tenant", tenant)).post(PATH).await;
         reply.assert_refused(403, "forbidden", "authz.tenant").await;
     }
+}
+
+/// One tenant's own issuer may say what it likes.
+#[tokio::test]
+async fn c20_issuer_speaks_for_its_own_tenants_only() {
+    let (acme, globex, upstream) = (Issuer::start().await, Issuer::start().await, Upstream::start().await);
+    let changes = format!(
+        "[[issuers]]\nname = \"corp\"\ntenants = [\"acme\"]\n[[issuers]]\nname = \"globex\"\nissuer = \"{}\"\n\
+         insecure_http = true\ntenants = [\"globex\", \"globex-labs\"]\n[[routes]]\nname = \"notes\"\nissuers = [\"corp\", \"globex\"]",
+        globex.url()
+    );
+    let gateway = Gateway::start_with(&acme, &upstream, &changes).await;
+    for tenant in ["globex", "globex-labs"] {
+        gateway.accepts(tenant, globex.mint().claim("tenant", tenant)).await;
+    }
+    gateway.accepts("acme", acme.mint().claim("tenant", "acme")).await;
+    let served = upstream.received().len();
+    for mint in
+        [globex.mint().claim("tenant", "acme"), globex.mint().without("tenant"), acme.mint().claim("tenant", "globex")]
+    {
+        let reply = gateway.client().bearer(mint).post(PATH).await;
+        reply.assert_refused(403, "forbidden", "authz.tenant").await;
+    }
+    assert_eq!(upstream.received().len(), served);
 }
 
 #[tokio::test]

@@ -212,26 +212,27 @@ async fn ask_on_each_stream(frames: &mut Frames, target: &Target, n: usize) {
     }
 }
 
-/// Each stream's window has room for one byte, so that the library has begun with each answer and keeps what it was given.
+/// Each stream's window has room for one byte, so that the library has begun with each answer.
 pub(crate) async fn crumbs(target: Target, n: usize) {
     let heard = all(n.div_ceil(STREAMS), |n| {
         let target = target.clone();
         async move {
-            let Ok(mut frames) = Frames::connect(&target, source(n)).await else { return true };
+            let Ok(mut frames) = Frames::connect(&target, source(n)).await else { return 0 };
             // SETTINGS_INITIAL_WINDOW_SIZE (RFC 9113 §6.5.2), and room on the connection.
             frames.send(&frame(SETTINGS, 0, 0, &[0, 4, 0, 0, 0, 1])).await;
             frames.send(&frame(WINDOW_UPDATE, 0, 0, &(64_u32 << 20).to_be_bytes())).await;
             ask_on_each_stream(&mut frames, &target, n).await;
-            let said = frames.said_until(|_| false).await;
+            let said = frames.said_until(|said| said.resets >= STREAMS).await;
             assert!(said.data <= STREAMS, "one byte for each: {said:?}");
-            said.closed
+            said.resets
         }
     });
-    assert!(heard.await.into_iter().all(|closed| closed), "connections end when too many streams are left behind");
+    let resets: usize = heard.await.iter().sum();
+    assert!(resets * 10 >= n * 9, "the streams are given up: {resets} of {n}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn windows_of_one_byte_end_their_connection() {
+async fn windows_of_one_byte_end_their_streams() {
     let mut siege = Siege::lay("slow readers, HTTP/2, one byte each", "").await;
     siege.waves(openable(scaled(WINDOWS), 2), WINDOWS_CEILING, crumbs).await;
 }

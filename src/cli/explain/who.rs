@@ -102,7 +102,7 @@ fn by_claims<'c>(
     let Some(issuer) = issuer else { return Ok(Err((TokenError::Issuer, None))) };
     let mut expect = Expectations::new(route, issuer);
     // Whoever writes claims down need not invent an id for them.
-    expect.rules.strict = false;
+    (expect.rules.strict, expect.rules.client_required) = (false, false);
     let caller = claims.caller(&expect, tenant).map_err(|error| (error, Some(issuer)));
     let proven = format!(
         "claims as they were written down; a token with them, its times and its audience were assumed{assumed}"

@@ -6,7 +6,7 @@ use super::super::read::shape::{Key, Shape, words};
 use super::super::read::table::Table;
 use super::super::{Algorithm, ClaimPath, ClaimRules, IssuerConfig, KeyRules, TokenRules};
 use super::{bounds, url};
-use crate::names::{Issuer, RouteName};
+use crate::names::{Issuer, RouteName, TenantId};
 
 pub(super) const KEYS: &[Key] = &[
     Key::of("name", Shape::Text).required(),
@@ -19,6 +19,7 @@ pub(super) const KEYS: &[Key] = &[
     Key::of("token_types", Shape::Texts),
     Key::of("leeway", Shape::Wait(&bounds::LEEWAY)),
     Key::of("strict", Shape::Flag),
+    Key::of("tenants", Shape::Texts),
     Key::of("claims", Shape::Table(CLAIMS_KEYS)),
     Key::of("key_cool_down", Shape::Wait(&bounds::KEY_COOL_DOWN)),
     Key::of("key_max_age", Shape::Wait(&bounds::KEY_MAX_AGE)),
@@ -109,12 +110,22 @@ fn rules(table: &Table<'_>, profile: &Profile) -> TokenRules {
     let mut seen = Seen::default();
     let token_type = |text: &Text<'_>| token_type(text).filter(|typ| text.is_new_as(typ.clone(), &mut seen));
     let token_types = list(table, "token_types", token_type);
+    let strict = table.get("strict").and_then(|item| item.boolean()).unwrap_or(profile.strict);
+    let claims = claims(table, profile);
+    let mut seen = Seen::default();
+    let tenants = list(table, "tenants", |text| text.parse(TenantId::parse).filter(|_| text.is_new(&mut seen)));
+    if tenants.is_some() && claims.tenant.is_none() {
+        table.error("tenants", "needs a tenant claim, and the profile names none: set claims.tenant");
+    }
     TokenRules {
         algorithms: algorithms.unwrap_or_else(|| profile.algorithms.to_vec()),
         token_types: token_types.unwrap_or_else(|| profile.token_types.iter().map(ToString::to_string).collect()),
         leeway: table.duration("leeway", &bounds::LEEWAY),
-        strict: table.get("strict").and_then(|item| item.boolean()).unwrap_or(profile.strict),
-        claims: claims(table, profile),
+        strict,
+        // `strict = false` takes generic tokens without a client, as other profiles do.
+        client_required: strict || (profile.client_required && !profile.strict),
+        claims,
+        tenants: tenants.unwrap_or_default(),
     }
 }
 
@@ -123,7 +134,7 @@ fn list<T>(table: &Table<'_>, key: &str, read: impl FnMut(&Text<'_>) -> Option<T
     let item = table.get(key)?;
     let texts = item.texts()?;
     if texts.is_empty() && item.value.as_array().is_some_and(|array| array.is_empty()) {
-        return item.error("must not be empty; leave it out for the profile's own");
+        return item.error("must not be empty; leave it out instead");
     }
     Some(texts.iter().filter_map(read).collect())
 }

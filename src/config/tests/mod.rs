@@ -61,6 +61,7 @@ fn the_example_names_the_real_defaults() {
     let mut rules = written.rules.clone();
     assert!(rules.claims.scopes_may_be_array);
     rules.claims.scopes_may_be_array = false;
+    assert_eq!(rules.tenants.drain(..).len(), 1, "absent by default");
     same(&default.rules, &rules);
     let (default, written) = (&shipped.routes[0], &whole.routes[0]);
     same(&default.upstream.timeouts, &written.upstream.timeouts);

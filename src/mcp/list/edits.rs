@@ -6,16 +6,27 @@ use serde_json::value::RawValue;
 
 use super::UnreadableList;
 
+/// Elements of an answer's arrays that are looked at: each is judged by all rules, and meanwhile its thread serves nobody else.
+pub const MAX_ELEMENTS: usize = 50_000;
+
 /// What becomes of parts of a text.
 pub(super) struct Edits<'a> {
     text: &'a str,
+    /// How many elements have been looked at.
+    seen: usize,
     /// Parts of the text and what stands there instead; no two of them overlap.
     changes: Vec<(Range<usize>, &'static str)>,
 }
 
 impl<'a> Edits<'a> {
     pub(super) fn new(text: &'a str) -> Self {
-        Self { text, changes: Vec::new() }
+        Self { text, seen: 0, changes: Vec::new() }
+    }
+
+    /// To be asked before each element.
+    pub(super) fn look(&mut self) -> Result<(), UnreadableList> {
+        self.seen += 1;
+        if self.seen > MAX_ELEMENTS { Err(UnreadableList) } else { Ok(()) }
     }
 
     /// Where a value that was read out of the text stands in it.

@@ -11,6 +11,7 @@ mod tests;
 use serde_json::value::RawValue;
 
 use super::message::DIRECTORY_READ;
+pub use edits::MAX_ELEMENTS;
 use edits::{Edits, Shown};
 use object::{Object, each_element, is_array, is_object, string, within_depth};
 
@@ -25,11 +26,13 @@ pub enum ListKind {
     Resources,
     /// `resources/templates/list`: `result.resourceTemplates`, by `uriTemplate`.
     Templates,
+    /// `skills/list` (SEP-2640): `result.skills`, by `uri`.
+    Skills,
 }
 
 impl ListKind {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Tools, Self::Prompts, Self::Resources, Self::Templates];
+    pub const ALL: [Self; 5] = [Self::Tools, Self::Prompts, Self::Resources, Self::Templates, Self::Skills];
 
     /// The method that asks for it.
     pub fn method(self) -> &'static str {
@@ -38,6 +41,7 @@ impl ListKind {
             Self::Prompts => "prompts/list",
             Self::Resources => "resources/list",
             Self::Templates => "resources/templates/list",
+            Self::Skills => "skills/list",
         }
     }
 
@@ -56,6 +60,7 @@ impl ListKind {
             Self::Prompts => "prompts",
             Self::Resources => "resources",
             Self::Templates => "resourceTemplates",
+            Self::Skills => "skills",
         }
     }
 
@@ -63,7 +68,7 @@ impl ListKind {
     pub fn key(self) -> &'static str {
         match self {
             Self::Tools | Self::Prompts => "name",
-            Self::Resources => "uri",
+            Self::Resources | Self::Skills => "uri",
             Self::Templates => "uriTemplate",
         }
     }
@@ -85,8 +90,8 @@ pub struct UnreadableList;
 /// What is read of a message.
 const MESSAGE_MEMBERS: [&str; 1] = ["result"];
 /// What is read of a result.
-const RESULT_MEMBERS: [&str; 7] =
-    ["tools", "prompts", "resources", "resourceTemplates", "cacheScope", "ttlMs", "resultType"];
+const RESULT_MEMBERS: [&str; 8] =
+    ["tools", "prompts", "resources", "resourceTemplates", "skills", "cacheScope", "ttlMs", "resultType"];
 
 /// One JSON-RPC message, or an array of them (2025-03-26), without the entries that are hidden; `None` when nothing changes.
 /// Lists are found by their shape, not by what was asked: on a resumed stream any answer may come.
@@ -97,6 +102,7 @@ pub fn shorten(answer: &[u8], screen: &impl Screen) -> Result<Option<Vec<u8>>, U
     let mut edits = Edits::new(text);
     if is_array(root) {
         each_element(root, |message| {
+            edits.look()?;
             if is_array(message) { Err(UnreadableList) } else { edit_message(message, screen, &mut edits) }
         })?;
     } else {
@@ -138,6 +144,7 @@ fn edit_list(
 ) -> Result<(), UnreadableList> {
     let mut shown = Shown::default();
     each_element(list, |entry| {
+        edits.look()?;
         let name = Object::read(entry, &[kind.key()])?.get(kind.key()).ok_or(UnreadableList)?;
         if screen.shows(kind, &string(name)?) {
             shown.keep(entry, edits);

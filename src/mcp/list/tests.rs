@@ -271,3 +271,13 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_list_without_end_is_unreadable() {
+    let list =
+        |count: usize| format!(r#"{{"result":{{"tools":[{}{{"name":"a"}}]}}}}"#, r#"{"name":"a"},"#.repeat(count - 1));
+    assert_eq!(shorten(list(MAX_ELEMENTS).as_bytes(), &TOOLS), Ok(None));
+    assert!(unreadable(list(MAX_ELEMENTS + 1)));
+    let half = list(MAX_ELEMENTS / 2 + 1);
+    assert!(unreadable(format!("[{half},{half}]")), "all lists of an answer together");
+}

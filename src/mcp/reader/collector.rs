@@ -4,7 +4,7 @@ use super::draft::Draft;
 use super::json::{Sink, Token};
 use super::member::{MAX_MEMBER_BYTES, Member, room_for};
 use super::{Body, Fault};
-use crate::mcp::message::{MAX_BATCH, MAX_NAME_BYTES, Message, RequestId};
+use crate::mcp::message::{MAX_BATCH, MAX_NAME_BYTES, Message, RequestId, TargetKind};
 
 /// The array or object that is being read. Each has only one that it can stand in, so no stack is needed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,6 +17,7 @@ pub(super) enum Place {
     Ref,
     Notifications,
     Subscriptions,
+    Tasks,
 }
 
 /// Makes messages of tokens.
@@ -55,7 +56,11 @@ impl Collector {
             Place::Root => self.root(value)?,
             Place::Batch => self.item(value)?,
             Place::Subscriptions => {
-                self.draft.subscribe(value);
+                self.draft.subscribe(TargetKind::Resource, value);
+                None
+            }
+            Place::Tasks => {
+                self.draft.subscribe(TargetKind::Task, value);
                 None
             }
             Place::Message | Place::Params | Place::Meta | Place::Ref | Place::Notifications => {
@@ -108,7 +113,7 @@ impl Collector {
             }
             Place::Params => Place::Message,
             Place::Meta | Place::Ref | Place::Notifications => Place::Params,
-            Place::Subscriptions => Place::Notifications,
+            Place::Subscriptions | Place::Tasks => Place::Notifications,
             Place::Batch if self.body.as_ref().is_some_and(|body| body.messages().is_empty()) => {
                 return Err(Fault::Batch);
             }
@@ -130,7 +135,7 @@ impl Collector {
 impl Sink for Collector {
     fn room(&self, is_name: bool) -> usize {
         match (self.skipped, self.place) {
-            (0, Place::Subscriptions) => room_for(MAX_NAME_BYTES),
+            (0, Place::Subscriptions | Place::Tasks) => room_for(MAX_NAME_BYTES),
             (0, _) if is_name => MAX_MEMBER_BYTES,
             (0, _) => self.member.map_or(0, Member::room),
             _ => 0,

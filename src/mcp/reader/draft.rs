@@ -53,26 +53,26 @@ impl Draft {
             Member::Version => self.claim = Some(text(value, MAX_VERSION_BYTES)?),
             Member::Params | Member::Meta if !value.is_object() => return Err(Fault::Shape),
             Member::Notifications if !value.is_object() => self.unclear = Some(Fault::Shape),
-            Member::Subscriptions if !value.is_array() => self.unclear = Some(Fault::Shape),
+            Member::Subscriptions | Member::Tasks if !value.is_array() => self.unclear = Some(Fault::Shape),
             Member::Name | Member::Uri | Member::TaskId | Member::RefType | Member::RefName | Member::RefUri => {
                 self.names.push((member, name(value)));
             }
             // What is in them is read member by member. A `ref` that is no object names nothing: judged with the method.
-            Member::Params | Member::Meta | Member::Ref | Member::Notifications | Member::Subscriptions
+            Member::Params | Member::Meta | Member::Ref | Member::Notifications | Member::Subscriptions | Member::Tasks
             // Not read at all.
             | Member::Result | Member::Error => {}
         }
         Ok(())
     }
 
-    /// Takes an item of `resourceSubscriptions`.
-    pub(super) fn subscribe(&mut self, value: Token<'_>) {
+    /// Takes an item of `resourceSubscriptions` or `taskIds`.
+    pub(super) fn subscribe(&mut self, kind: TargetKind, value: Token<'_>) {
         if self.unclear.is_some() {
             return;
         }
         match name(value) {
             Ok(_) if self.subscriptions.len() == MAX_TARGETS => self.unclear = Some(Fault::Bounds),
-            Ok(name) => self.subscriptions.push(Target { kind: TargetKind::Resource, name }),
+            Ok(name) => self.subscriptions.push(Target { kind, name }),
             Err(fault) => self.unclear = Some(fault),
         }
     }

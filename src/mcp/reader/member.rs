@@ -25,6 +25,7 @@ pub(super) enum Member {
     RefName,
     RefUri,
     Subscriptions,
+    Tasks,
 }
 
 /// Which object has which.
@@ -47,7 +48,7 @@ const PARAMS: Known = &[
 ];
 const META: Known = &[("io.modelcontextprotocol/protocolVersion", Member::Version)];
 const REF: Known = &[("type", Member::RefType), ("name", Member::RefName), ("uri", Member::RefUri)];
-const NOTIFICATIONS: Known = &[("resourceSubscriptions", Member::Subscriptions)];
+const NOTIFICATIONS: Known = &[("resourceSubscriptions", Member::Subscriptions), ("taskIds", Member::Tasks)];
 
 /// Readers in JavaScript that copy member by member make its value stand in for whatever is absent (seen with zod 4.0).
 const PROTOTYPE: &str = "__proto__";
@@ -98,7 +99,7 @@ impl Member {
             Place::Meta => META,
             Place::Ref => REF,
             Place::Notifications => NOTIFICATIONS,
-            Place::Root | Place::Batch | Place::Subscriptions => &[],
+            Place::Root | Place::Batch | Place::Subscriptions | Place::Tasks => &[],
         }
     }
 
@@ -110,6 +111,7 @@ impl Member {
             (Self::Ref, Nest::Object, Place::Ref),
             (Self::Notifications, Nest::Object, Place::Notifications),
             (Self::Subscriptions, Nest::Array, Place::Subscriptions),
+            (Self::Tasks, Nest::Array, Place::Tasks),
         ];
         opened.into_iter().find(|(member, ..)| *member == self).map(|(_, nest, place)| (nest, place))
     }
@@ -120,9 +122,13 @@ impl Member {
             Self::Id => return MAX_ID_BYTES,
             Self::Jsonrpc | Self::RefType | Self::Version => MAX_VERSION_BYTES,
             Self::Method => MAX_METHOD_BYTES,
-            Self::Name | Self::Uri | Self::TaskId | Self::RefName | Self::RefUri | Self::Subscriptions => {
-                MAX_NAME_BYTES
-            }
+            Self::Name
+            | Self::Uri
+            | Self::TaskId
+            | Self::RefName
+            | Self::RefUri
+            | Self::Subscriptions
+            | Self::Tasks => MAX_NAME_BYTES,
             Self::Params | Self::Result | Self::Error | Self::Meta | Self::Ref | Self::Notifications => return 0,
         };
         room_for(says)

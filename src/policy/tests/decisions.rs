@@ -153,6 +153,30 @@ fn several_targets_are_as_good_as_the_worst() {
     assert_eq!(decide(&[b, "other://x"]).verdict, needs("mcp:tools s t none"));
 }
 
+/// SEP-2663: what a listener is told of a task is what `tasks/get` would say.
+#[test]
+fn listening_to_a_task_needs_what_asking_for_it_needs() {
+    let listen = |policy: &str, scopes: &str| {
+        let world = World::new(policy);
+        let target = |kind, name: &str| Target { kind, name: name.into() };
+        let targets = vec![target(TargetKind::Resource, "note://a/1"), target(TargetKind::Task, "t")];
+        let decision =
+            world.policy.decide(&world.scopes(scopes), &Operation { method: "subscriptions/listen".into(), targets });
+        (decision.verdict, decision.target)
+    };
+    let listens = r#"{ methods = ["subscriptions/listen"] }"#;
+    let resources = "default = \"deny\"\nrules = [{ resources = [\"note://a/*\"] }]";
+    assert_eq!(listen(resources, ""), (Denied, 1), "a rule for resources lets no task through");
+    assert_eq!(listen(&format!("default = \"deny\"\nrules = [{listens}]"), ""), (Denied, 1));
+    let both = format!("default = \"deny\"\nrules = [{listens}, {{ methods = [\"tasks/*\"], scopes = [\"s\"] }}]");
+    assert_eq!(listen(&both, ""), (needs("mcp:tools s"), 1));
+    assert_eq!(listen(&both, "s"), (Allowed, 0));
+    let denies = |method| format!("default = \"allow\"\nrules = [{{ methods = [\"{method}\"], deny = true }}]");
+    assert_eq!(listen(&denies("tasks/get"), ""), (Denied, 1));
+    assert_eq!(listen(&denies("subscriptions/listen"), ""), (Denied, 0));
+    assert_eq!(listen(&denies("tasks/cancel"), ""), (Allowed, 0));
+}
+
 #[test]
 fn resources_that_rules_tell_apart_must_have_one_reading() {
     let odd = "file:///public/../etc/passwd";

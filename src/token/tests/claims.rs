@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::support::{ISSUER, Judge, RESOURCE, path, paths, refused};
+use super::support::{ISSUER, Judge, RESOURCE, claims, ec, path, paths, refused};
 use crate::config::Resource;
 use crate::names::Scope;
 use crate::token::Kind;
@@ -167,6 +167,13 @@ fn t34_id_token_is_refused() {
         refused(judge.with(mark, "x"), TokenError::IdToken, mark);
         refused(judge.with(mark, Value::Null), TokenError::IdToken, mark);
         Judge::strict().with(mark, "x").unwrap();
+        let mut judge = Judge::strict();
+        judge.expect.rules.token_types.push("jwt".into());
+        let (mut header, mut claims) = (ec().header(), claims());
+        claims[mark] = "x".into();
+        judge.judge(&ec().token(&header, &claims)).unwrap();
+        header["typ"] = "JWT".into();
+        refused(judge.judge(&ec().token(&header, &claims)), TokenError::IdToken, "strict, of another type");
     }
 }
 
@@ -205,7 +212,10 @@ fn client_and_jti_are_required_by_the_strict_profile_only() {
     assert!(open.without("jti").unwrap().token_id().is_none());
     refused(strict.without("client_id"), TokenError::Client, "no client");
     refused(strict.without("jti"), TokenError::TokenId, "no jti");
-    for judge in [&open, &strict] {
+    let mut required = Judge::new();
+    required.expect.rules.client_required = true;
+    refused(required.without("client_id"), TokenError::Client, "a profile that wants a client");
+    for judge in [&open, &strict, &required] {
         for value in [json!(""), json!(null), json!(7), json!(["editor"])] {
             refused(judge.with("client_id", value.clone()), TokenError::Client, &value);
             refused(judge.with("jti", value.clone()), TokenError::TokenId, &value);

@@ -173,7 +173,9 @@ impl Judge {
             token_types: ["at+jwt", "jwt", ""].map(str::to_owned).to_vec(),
             leeway: Duration::from_secs(30),
             strict: false,
+            client_required: false,
             claims: generic(),
+            tenants: Vec::new(),
         };
         Self {
             expect: Expectations {
@@ -194,6 +196,7 @@ impl Judge {
     pub(super) fn strict() -> Self {
         let mut judge = Self::new();
         judge.expect.rules.strict = true;
+        judge.expect.rules.client_required = true;
         judge.expect.rules.token_types = vec!["at+jwt".to_owned()];
         judge
     }

@@ -386,10 +386,6 @@ impl Http2 {
         self.sender.send_request(request).await
     }
 
-    pub(crate) fn is_closed(&self) -> bool {
-        self.sender.is_closed()
-    }
-
     /// Waits until the gateway has closed the connection.
     pub(crate) async fn closed(&mut self) {
         super::eventually("the connection's end", || self.sender.is_closed().then_some(())).await;

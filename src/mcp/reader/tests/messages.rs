@@ -99,19 +99,24 @@ fn listeners_name_the_resources_they_ask_about() {
         targets(r#"{"toolsListChanged":true,"resourceSubscriptions":["a:b","c:\u0064"]}"#),
         [resource("a:b"), resource("c:d")]
     );
-    assert_eq!(targets(r#"{"resourceSubscriptions":[]}"#), []);
+    let task = |id: &str| (TargetKind::Task, id.to_owned());
+    assert_eq!(targets(r#"{"taskIds":["t"],"resourceSubscriptions":["a:b"]}"#), [task("t"), resource("a:b")]);
+    assert_eq!(targets(r#"{"resourceSubscriptions":[],"taskIds":[]}"#), []);
     assert_eq!(targets(r#"{"toolsListChanged":true}"#), []);
     assert_eq!(named(&request("subscriptions/listen", "")).1, []);
-    let wrong = ["[]", "null", "\"a\"", r#"{"resourceSubscriptions":{}}"#, r#"{"resourceSubscriptions":"a"}"#];
+    let wrong = ["[]", "null", "\"a\"", r#"{"resourceSubscriptions":{}}"#, r#"{"taskIds":"a"}"#];
     let items = ["1", "null", "[]", "[\"a\"]", "{}", "\"\"", "{\"resourceSubscriptions\":[\"a\"]}"];
-    let items = items.map(|item| format!(r#"{{"resourceSubscriptions":["a",{item},"b"]}}"#));
-    for wanted in wrong.map(str::to_owned).iter().chain(&items) {
+    let items = items
+        .map(|item| ["resourceSubscriptions", "taskIds"].map(|member| format!(r#"{{"{member}":["a",{item},"b"]}}"#)));
+    for wanted in wrong.map(str::to_owned).iter().chain(items.iter().flatten()) {
         assert_eq!(fault(listen(wanted)), Fault::Shape, "{wanted}");
         assert_eq!(named(&listen(wanted).replace("subscriptions/listen", "x")).1, []);
     }
     let many = |count: usize| listen(&format!(r#"{{"resourceSubscriptions":[{}"a"]}}"#, "\"a\",".repeat(count - 1)));
     assert_eq!(named(&many(MAX_TARGETS)).1.len(), MAX_TARGETS);
     assert_eq!(fault(many(MAX_TARGETS + 1)), Fault::Bounds);
+    let both = many(MAX_TARGETS).replace("}}", r#","taskIds":["t"]}}"#);
+    assert_eq!(fault(both), Fault::Bounds, "together");
 }
 
 #[test]
@@ -142,6 +147,7 @@ fn m5_members_that_decide_stand_once() {
         r#"{"ref":{"name":"a","name":"b"}}"#,
         r#"{"ref":{"uri":"a","uri":1}}"#,
         r#"{"notifications":{"resourceSubscriptions":[],"resourceSubscriptions":[]}}"#,
+        r#"{"notifications":{"taskIds":[],"taskIds":[]}}"#,
     ];
     for params in inner {
         assert_eq!(fault(request("other", &format!(",\"params\":{params}"))), Fault::Duplicate, "{params}");

@@ -27,10 +27,11 @@ fn shown_targets(method: &str, params: &Value) -> Vec<Target> {
     match method {
         COMPLETE if reference["type"] == "ref/prompt" => vec![target(TargetKind::Prompt, &reference["name"])],
         COMPLETE => vec![target(TargetKind::Resource, &reference["uri"])],
-        LISTEN => match params["notifications"]["resourceSubscriptions"].as_array() {
-            Some(uris) => uris.iter().map(|uri| target(TargetKind::Resource, uri)).collect(),
-            None => vec![],
-        },
+        LISTEN => {
+            let named = |member: &str| params["notifications"][member].as_array().into_iter().flatten();
+            let resources = named("resourceSubscriptions").map(|uri| target(TargetKind::Resource, uri));
+            resources.chain(named("taskIds").map(|id| target(TargetKind::Task, id))).collect()
+        }
         _ => NAMINGS
             .iter()
             .filter(|naming| naming.method == method && (naming.mirrored || params.get(naming.member).is_some()))
@@ -47,7 +48,12 @@ fn assert_same(message: &Message, value: &Value) {
         Err(error) => panic!("{id:?}: {error}"),
     });
     assert_eq!(written, id);
-    assert_eq!(message.operation(), operation.as_ref());
+    // Kinds may stand in any order.
+    let told = message.operation().cloned().map(|mut operation| {
+        operation.targets.sort_by_key(|target| operation.method.as_ref() == LISTEN && target.kind == TargetKind::Task);
+        operation
+    });
+    assert_eq!(told, operation);
     assert_eq!(message.claim.as_deref(), claim.as_deref());
 }
 
@@ -144,14 +150,14 @@ fn optional(members: Vec<(&'static str, BoxedStrategy<Json>)>) -> BoxedStrategy<
 fn params() -> BoxedStrategy<Json> {
     let text = || text().prop_map(Json::Text).boxed();
     let kind = select(vec!["ref/prompt", "ref/resource"]).prop_map(|kind| Json::Text(kind.to_owned())).boxed();
-    let uris = prop::collection::vec(text(), 0..4).prop_map(Json::Array).boxed();
+    let texts = || prop::collection::vec(text(), 0..4).prop_map(Json::Array).boxed();
     object(vec![
         ("name", text()),
         ("uri", text()),
         ("taskId", text()),
         ("_meta", optional(vec![("io.modelcontextprotocol/protocolVersion", text())])),
         ("ref", object(vec![("type", kind), ("name", text()), ("uri", text())])),
-        ("notifications", optional(vec![("resourceSubscriptions", uris)])),
+        ("notifications", optional(vec![("resourceSubscriptions", texts()), ("taskIds", texts())])),
     ])
 }
 
