@@ -4,6 +4,7 @@
 //! all at once; it is woken before only when many wait, or when somebody asks.
 
 use std::cell::Cell;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -22,7 +23,7 @@ const KEPT_BYTES: usize = 2 * HASTE_BYTES;
 #[derive(Debug)]
 pub(crate) struct Spool {
     /// Lines that may wait, those in the writer's hands among them.
-    most: usize,
+    most: AtomicUsize,
     state: Mutex<State>,
     filled: Condvar,
 }
@@ -50,24 +51,33 @@ pub(crate) struct Batch {
 
 impl Spool {
     pub(crate) fn new(most: usize) -> Self {
-        Self { most, state: Mutex::default(), filled: Condvar::new() }
+        Self { most: most.into(), state: Mutex::default(), filled: Condvar::new() }
+    }
+
+    /// So many may wait from now on; those that wait already stay.
+    pub(crate) fn hold_at_most(&self, most: usize) {
+        self.most.store(most, Ordering::Relaxed);
+    }
+
+    fn most(&self) -> usize {
+        self.most.load(Ordering::Relaxed)
     }
 
     /// Adds a line, without its end; false when too many wait.
     pub(crate) fn push(&self, line: &[u8]) -> bool {
-        self.push_among(line, self.most)
+        self.push_among(line, usize::MAX)
     }
 
     /// The same, while fewer than these wait.
     pub(crate) fn push_among(&self, line: &[u8], most: usize) -> bool {
         let mut state = self.state();
-        if state.waiting() >= most.min(self.most) {
+        if state.waiting() >= most.min(self.most()) {
             return false;
         }
         state.batch.lines.extend_from_slice(line);
         state.batch.lines.push(b'\n');
         state.batch.count += 1;
-        let is_urgent = state.batch.count == 1 || state.is_pressing(self.most);
+        let is_urgent = state.batch.count == 1 || state.is_pressing(self.most());
         let wakes = is_urgent && std::mem::take(&mut state.is_writer_asleep);
         // Not before: a writer that wakes at once would only wait for the lock.
         drop(state);
@@ -117,9 +127,9 @@ impl Spool {
             state.is_writer_asleep = true;
             state = self.filled.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
-        if !state.is_pressing(self.most) {
+        if !state.is_pressing(self.most()) {
             state.is_writer_asleep = true;
-            let waited = self.filled.wait_timeout_while(state, GATHER, |state| !state.is_pressing(self.most));
+            let waited = self.filled.wait_timeout_while(state, GATHER, |state| !state.is_pressing(self.most()));
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
         state.is_writer_asleep = false;

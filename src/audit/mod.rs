@@ -41,6 +41,8 @@ pub(crate) struct AuditLog {
     on_failure: OnFailure,
     /// So many may wait before new requests are refused; the rest of the queue is for the ends of those that went upstream.
     most_waiting: usize,
+    /// So many may wait in all.
+    most: usize,
 }
 
 /// Records that wait; the thread that writes them ends when nobody can add any more.
@@ -55,6 +57,10 @@ impl Drop for Queue {
 
 /// The part of the queue that requests under way may still fill when new ones are refused: a quarter.
 const RESERVE_PART: usize = 4;
+
+fn most_waiting(config: &AuditConfig) -> usize {
+    config.queue - config.queue / RESERVE_PART
+}
 
 /// How the stream is, for metrics and `/status`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,7 +87,8 @@ impl AuditLog {
             state: Arc::clone(&log.state),
             subjects: Subjects::new(&config.subjects),
             on_failure: config.on_failure,
-            most_waiting: log.most_waiting,
+            most_waiting: most_waiting(config),
+            most: config.queue,
         })
     }
 
@@ -94,9 +101,8 @@ impl AuditLog {
         let state = Arc::new(State::default());
         let writer = Writer::new(sink, &last, &config.chain, Arc::clone(&state));
         std::thread::Builder::new().name("audit".into()).spawn(move || writer.run(&spool)).map_err(failed)?;
-        let most_waiting = config.queue - config.queue / RESERVE_PART;
         let (subjects, on_failure) = (Subjects::new(&config.subjects), config.on_failure);
-        Ok(Self { queue, state, subjects, on_failure, most_waiting })
+        Ok(Self { queue, state, subjects, on_failure, most_waiting: most_waiting(config), most: config.queue })
     }
 
     /// True while records cannot be written and requests are to be refused for it (threat O9).
@@ -127,6 +133,11 @@ impl AuditLog {
             line::of_event(event, &self.subjects, line);
             self.write(line, usize::MAX)
         });
+    }
+
+    /// It is the one in force now, and not the one before whose queue it shares.
+    pub(crate) fn take_over(&self) {
+        self.queue.0.hold_at_most(self.most);
     }
 
     /// Opens the file again: it was rotated.

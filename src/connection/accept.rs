@@ -71,8 +71,7 @@ pub(crate) async fn accept(listener: TcpListener, connections: Arc<Connections>)
 fn begin(connections: &Arc<Connections>, stream: TcpStream, address: SocketAddr) {
     let generation = connections.live.current();
     let Some(slot) = connections.caps.take(address.ip(), &generation.listen.limits) else {
-        let reason = connections.refused("conn.limit");
-        tracing::info!(event = "refused", reason, peer = %address, "connection refused");
+        connections.refused("conn.limit", address, None);
         return; // dropped: closed at once (threat D6)
     };
     let open = generation.handler.metrics.open_connection();

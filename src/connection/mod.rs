@@ -9,6 +9,7 @@ mod http2;
 mod stall;
 mod stream;
 
+use std::error::Error;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -58,14 +59,8 @@ impl Connections {
         };
         let stream = match stream {
             Ok(Ok(stream)) => stream,
-            Ok(Err(error)) => {
-                let reason = self.refused("conn.tls");
-                return tracing::info!(event = "refused", reason, peer = %address, %error);
-            }
-            Err(_) => {
-                let reason = self.refused("conn.tls_timeout");
-                return tracing::info!(event = "refused", reason, peer = %address);
-            }
+            Ok(Err(error)) => return self.refused("conn.tls", address, Some(&error)),
+            Err(_) => return self.refused("conn.tls_timeout", address, None),
         };
         let session = stream.get_ref().1;
         let is_http2 = session.alpn_protocol() == Some(b"h2");
@@ -79,9 +74,10 @@ impl Connections {
         }
     }
 
-    /// Counts a connection that is closed before its first request; gives the log its word.
-    fn refused(&self, reason: &'static str) -> &'static str {
-        self.live.handler().metrics.connection_refused(reason);
-        reason
+    /// Tells of a connection that is closed before its first request.
+    fn refused(&self, reason: &'static str, peer: SocketAddr, error: Option<&(dyn Error + 'static)>) {
+        let handler = self.live.handler();
+        handler.metrics.connection_refused(reason);
+        handler.witnesses.log.connection(reason, peer, error);
     }
 }

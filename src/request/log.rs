@@ -2,7 +2,8 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::error::Error;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -62,6 +63,14 @@ impl RequestLog {
         };
         if is_written {
             write(record, subjects);
+        }
+    }
+
+    /// A connection that is closed before its first request.
+    pub(crate) fn connection(&self, reason: &'static str, peer: SocketAddr, error: Option<&(dyn Error + 'static)>) {
+        if self.every_refusal.load(Ordering::Relaxed) || self.is_first((network_of(peer.ip()), reason), Instant::now())
+        {
+            tracing::info!(event = "refused", reason, peer = %peer, error, "connection refused");
         }
     }
 

@@ -145,6 +145,9 @@ impl Running {
         self.begin(&self.live.current(), Some(&before));
         self.fronts.open(sockets, asked);
         self.lasting.log.follow(self.live.current().log);
+        if let Some(audit) = &self.live.current().handler.witnesses.audit {
+            audit.take_over();
+        }
         let log = (self.live.current().log.format, self.live.current().log.level);
         if log != (before.log.format, before.log.level) {
             tracing::warn!(event = "config.restart_needed", "log.format and log.level are taken at the next start");

@@ -102,6 +102,14 @@ impl Exporter {
     }
 }
 
+impl Drop for Exporter {
+    /// After a reload. The SDK's own end waits for the collector, as no thread of the runtime may.
+    fn drop(&mut self) {
+        let rest = (self.spans.take(), self.metrics.take());
+        drop(std::thread::Builder::new().name("telemetry-end".into()).spawn(move || drop(rest)));
+    }
+}
+
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,

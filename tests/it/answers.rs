@@ -1,5 +1,8 @@
 //! What answers and log lines may say (threats R1, R2, R5, R6).
 
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
 use crate::support::log::{self, Line};
 use crate::support::mint::unique;
 use crate::support::{PATH, eventually, start, start_with};
@@ -103,13 +106,22 @@ async fn log_without_served_requests_has_the_refused_ones_and_follows_reloads() 
 
 #[tokio::test]
 async fn refusals_that_repeat_are_counted_in_the_log() {
-    let (_issuer, _upstream, gateway) = start_with("log = { every_refusal = false }").await;
+    let (_issuer, _upstream, gateway) = start_with("log = { every_refusal = false }\n").await;
     for _ in 0..4 {
         assert_eq!(gateway.client().post("/nowhere//at-all").await.status(), 404);
     }
-    let of_these = |line: &Line| line.text("reason") == "route.path" && !line.text("repeated").is_empty();
-    let repeated = || log::all(of_these).iter().map(|line| line.text("repeated").parse::<u32>().unwrap()).sum::<u32>();
-    eventually("the count of those after the first", || (repeated() == 3).then_some(())).await;
+    let repeated = |reason: &str| {
+        let of_these = |line: &Line| line.text("reason") == reason && !line.text("repeated").is_empty();
+        log::all(of_these).iter().map(|line| line.text("repeated").parse::<u32>().unwrap()).sum::<u32>()
+    };
+    eventually("the count of those after the first", || (repeated("route.path") == 3).then_some(())).await;
+    // Connections too.
+    for _ in 0..4 {
+        let mut stream = TcpStream::connect(gateway.address()).await.unwrap();
+        stream.write_all(b"no handshake").await.unwrap();
+        stream.read_to_end(&mut Vec::new()).await.unwrap_or_default();
+    }
+    eventually("the count of connections", || (repeated("conn.tls") == 3).then_some(())).await;
 }
 
 #[tokio::test]

@@ -258,6 +258,14 @@ async fn o9_a_full_disk_counts_losses_where_that_is_the_rule() {
     assert_eq!(upstream.received().len(), 150);
     let lost = gateway.metric("portcullis_audit_lost_total", &[]).await.unwrap();
     assert!((49.0..=50.0).contains(&lost), "{lost} of 150, 100 of them wait");
+
+    let more =
+        "[audit]\nsink = \"file\"\nfile = \"/dev/full\"\non_failure = \"drop\"\nqueue = 200\nsubjects = \"omitted\"";
+    assert!(gateway.reload(more).await, "a longer queue is taken without a restart");
+    for _ in 0..90 {
+        connection.send(&client, "POST", PATH).await.assert_served();
+    }
+    assert_eq!(gateway.metric("portcullis_audit_lost_total", &[]).await, Some(lost));
 }
 
 #[tokio::test]

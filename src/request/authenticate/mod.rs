@@ -129,12 +129,12 @@ impl Authenticator {
             return Ok(identity);
         }
         self.failures.check(peer, Instant::now()).map_err(|retry_after| Rejection::TooManyFailures { retry_after })?;
+        let mut failure = Failure { budget: &self.failures, of: Some(peer) };
         // Boxed: most tokens were verified before, and their requests need no room for this.
-        let verified = Box::pin(verify(gate, &presented)).await.inspect_err(|refusal| {
-            if counts_as_failure(refusal) {
-                self.failures.charge(peer, Instant::now());
-            }
-        })?;
+        let outcome = Box::pin(verify(gate, &presented)).await;
+        failure.of = outcome.as_ref().err().filter(|refusal| counts_as_failure(refusal)).map(|_| peer);
+        drop(failure);
+        let verified = outcome?;
         let identity = Arc::clone(&verified.identity);
         self.verified.insert(fingerprint, verified);
         Ok(identity)
@@ -151,6 +151,21 @@ impl Authenticator {
         }
         self.verified.forget(fingerprint);
         Ok(None)
+    }
+}
+
+/// Charged when it is dropped: with a token that is not good, and for a client that leaves before it is known, or nobody would be charged
+/// while an issuer is slow.
+struct Failure<'a> {
+    budget: &'a FailureBudget,
+    of: Option<IpAddr>,
+}
+
+impl Drop for Failure<'_> {
+    fn drop(&mut self) {
+        if let Some(peer) = self.of {
+            self.budget.charge(peer, Instant::now());
+        }
     }
 }
 

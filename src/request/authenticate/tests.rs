@@ -6,6 +6,7 @@ use std::time::Duration;
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderValue};
 use serde_json::{Value, json};
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -279,6 +280,23 @@ async fn a_cached_token_passes_only_the_route_and_tenant_it_was_verified_for() {
     }
     // c20: a good token in the wrong place spends no budget.
     gate.present(&key.sign(&gate.claims_with("sub", json!("bob")))).await.unwrap();
+}
+
+/// Or nobody would be charged while an issuer is slow.
+#[tokio::test]
+async fn d20_a_client_that_leaves_while_its_token_waits_for_keys_is_charged() {
+    let key = TestKey::new("a");
+    let gate = Gate::open(&[&key], Duration::ZERO).await;
+    let slow = Arc::new(Semaphore::new(0));
+    gate.issuer.answer("/jwks", Answer::Held(Arc::clone(&slow), String::new()));
+    let forged = TestKey::new("a").sign(&gate.claims());
+    for _ in 0..5 {
+        let left = tokio::time::timeout(Duration::from_millis(20), gate.present(&forged)).await;
+        assert!(left.is_err(), "it waits: {left:?}");
+    }
+    assert!(matches!(gate.present(&forged).await, Err(Rejection::TooManyFailures { .. })));
+    // A good one that is known at once costs nothing.
+    gate.present_at(NOTES, None, "192.0.2.2", &key.sign(&gate.claims())).await.unwrap();
 }
 
 #[tokio::test]
