@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use http::Method;
 use http_body::{Body, Frame, SizeHint};
 use tokio::time::Instant;
 
@@ -64,18 +65,20 @@ pub(crate) struct Busy<B> {
     body: B,
     /// The end of the piece before, as far as it is not handed over.
     end: Bytes,
+    /// The answer to a `HEAD`: nothing of it goes out (RFC 9110 §9.3.2).
+    is_unsent: bool,
     handed: Option<Arc<Handed>>,
     _under_way: UnderWay,
 }
 
 impl<B> Busy<B> {
     /// The head goes out with this: from now on something is there to be sent.
-    pub(crate) fn new(body: B, under_way: UnderWay) -> Self {
+    pub(crate) fn new(body: B, method: &Method, under_way: UnderWay) -> Self {
         let handed = Handed::current();
         if let Some(handed) = &handed {
             handed.begin();
         }
-        Self { body, end: Bytes::new(), handed, _under_way: under_way }
+        Self { body, end: Bytes::new(), is_unsent: *method == Method::HEAD, handed, _under_way: under_way }
     }
 
     /// What of a piece may be handed over now.
@@ -109,7 +112,7 @@ impl<B: Body<Data = Bytes> + Unpin> Body for Busy<B> {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.end.is_empty() && self.body.is_end_stream()
+        self.is_unsent || self.end.is_empty() && self.body.is_end_stream()
     }
 
     /// Nobody asks once the body has begun.
@@ -137,7 +140,7 @@ mod tests {
         ] {
             let whole: Bytes = (0..=u8::MAX).cycle().take(size).collect();
             let activity = Activity::new();
-            let mut body = Busy::new(Full::new(whole.clone()), activity.begin());
+            let mut body = Busy::new(Full::new(whole.clone()), &Method::GET, activity.begin());
             let (mut sizes, mut together) = (Vec::new(), Vec::new());
             while !body.is_end_stream() {
                 let polled = Pin::new(&mut body).poll_frame(&mut Context::from_waker(Waker::noop()));
@@ -152,5 +155,11 @@ mod tests {
             drop(body);
             assert!(activity.idle_since().is_some());
         }
+    }
+
+    #[test]
+    fn the_answer_to_a_head_is_over_at_once() {
+        let busy = |method| Busy::new(Full::new(Bytes::from_static(b"x")), method, Activity::new().begin());
+        assert!(busy(&Method::HEAD).is_end_stream() && !busy(&Method::GET).is_end_stream());
     }
 }

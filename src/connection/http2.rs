@@ -45,7 +45,9 @@ impl Connections {
                     Err(fault) => this.live.handler().fault(&peer, &head, fault),
                     Ok(()) => this.live.handler().handle(&peer, &head, Incoming::Http2(body)).await,
                 };
-                Ok::<_, Infallible>(reply.decoded().map(|body| Busy::new(BrokenLast::new(body), under_way)))
+                Ok::<_, Infallible>(
+                    reply.decoded().map(|body| Busy::new(BrokenLast::new(body), &head.method, under_way)),
+                )
             }
         });
         let streams = Streams { tasks: self.tasks.clone(), patience: limits.write_timeout };

@@ -36,9 +36,11 @@ async fn r3_document_says_what_clients_need_without_a_token() {
 async fn r3_head_has_the_fields_and_no_body() {
     let (_issuer, _upstream, gateway) = start().await;
     let length = gateway.client().get(DOCUMENT).await.body.len().to_string();
-    let reply = gateway.client().request("HEAD", DOCUMENT).await;
-    assert_eq!((reply.status(), reply.body.len()), (200, 0));
-    assert_eq!(reply.header("content-length"), Some(length.as_str()));
+    for client in [gateway.client(), gateway.client().http2()] {
+        let reply = client.request("HEAD", DOCUMENT).await;
+        assert_eq!((reply.status(), reply.body.len()), (200, 0));
+        assert_eq!(reply.header("content-length"), Some(length.as_str()));
+    }
 }
 
 #[tokio::test]

@@ -229,7 +229,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         let Rest::Length(left) = self.body else { return self.poll_fill(cx) };
         let mut piece = BytesMut::with_capacity(usize::try_from(left).unwrap_or(usize::MAX).min(READ_BYTES));
         let read = ready!(poll_read_buf(Pin::new(&mut self.stream), cx, &mut piece))?;
-        self.input = piece;
+        // What is held counts by its length: little must not keep much room.
+        self.input = if piece.len() * 2 < piece.capacity() { BytesMut::from(&*piece) } else { piece };
         Poll::Ready(Ok(read > 0))
     }
 
