@@ -5,7 +5,9 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::Request;
+use http::header::CONTENT_LENGTH;
+use http::{Method, Request};
+use http_body::Body as _;
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -41,10 +43,14 @@ impl Connections {
             async move {
                 let judged = judge_decoded(&request);
                 let (head, body) = Head::decoded(request);
-                let reply = match judged {
+                let mut reply = match judged {
                     Err(fault) => this.live.handler().fault(&peer, &head, fault),
                     Ok(()) => this.live.handler().handle(&peer, &head, Incoming::Http2(body)).await,
                 };
+                // The library tells the length of what it sends.
+                if let (&Method::HEAD, Some(length)) = (&head.method, reply.body.size_hint().exact()) {
+                    reply.lines.push_text(&CONTENT_LENGTH, &[itoa::Buffer::new().format(length)]);
+                }
                 Ok::<_, Infallible>(
                     reply.decoded().map(|body| Busy::new(BrokenLast::new(body), &head.method, under_way)),
                 )
