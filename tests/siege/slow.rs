@@ -202,10 +202,9 @@ pub(crate) async fn closed_windows(target: Target, n: usize) {
 }
 
 async fn ask_on_each_stream(frames: &mut Frames, target: &Target, n: usize) {
-    let body = asks();
+    let (body, token) = (asks(), target.mint(PATHS[2], &format!("window-{n}")).to_string());
     for stream in 0..STREAMS {
         let id = u32::try_from(stream * 2 + 1).unwrap();
-        let token = target.mint(PATHS[2], &format!("window-{n}")).to_string();
         let mut bytes = frames::post(id, PATHS[2], Some(&token), false);
         bytes.extend(frame(DATA, END_STREAM, id, body.as_bytes()));
         frames.send(&bytes).await;
