@@ -155,6 +155,9 @@ async fn each_of_several_things_is_named_before_any_goes_upstream() {
     let of_it = lines(&gateway).into_iter().filter(|line| line["request_id"] == told["request_id"]);
     assert_eq!(of_it.count(), 3 + 1, "16 in a line");
 
+    let reply = listen(&["note://a", "note://b"]).post(PATH).await;
+    assert_eq!(allowed(&gateway, &record(&gateway, &id(&reply)).await).len(), 2);
+
     // What is refused names what it is refused for, and nothing was allowed; one thing has its record alone.
     let served = upstream.received().len();
     let refused = [

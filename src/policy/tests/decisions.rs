@@ -150,19 +150,23 @@ fn several_targets_are_as_good_as_the_worst() {
     assert_eq!(decide(&[b, odd, a]).verdict, Ambiguous);
     let denied = decide(&[b, odd, d, a]);
     assert_eq!((denied.verdict, denied.rule, denied.cost.get()), (Denied, Some(3), 5));
+    assert_eq!([decide(&[b, c, d]).verdict, decide(&[b, c, odd]).verdict], [Denied, Ambiguous], "no scope would help");
     assert_eq!(decide(&[b, "other://x"]).verdict, needs("mcp:tools s t none"));
 }
 
 /// SEP-2663: what a listener is told of a task is what `tasks/get` would say.
 #[test]
 fn listening_to_a_task_needs_what_asking_for_it_needs() {
-    let listen = |policy: &str, scopes: &str| {
+    let target = |kind, name: &str| Target { kind, name: name.into() };
+    let listen_to = |policy: &str, scopes: &str, targets| {
         let world = World::new(policy);
-        let target = |kind, name: &str| Target { kind, name: name.into() };
-        let targets = vec![target(TargetKind::Resource, "note://a/1"), target(TargetKind::Task, "t")];
-        let decision =
-            world.policy.decide(&world.scopes(scopes), &Operation { method: "subscriptions/listen".into(), targets });
+        let operation = Operation { method: "subscriptions/listen".into(), targets };
+        let decision = world.policy.decide(&world.scopes(scopes), &operation);
         (decision.verdict, decision.target)
+    };
+    let task = || target(TargetKind::Task, "t");
+    let listen = |policy: &str, scopes: &str| {
+        listen_to(policy, scopes, vec![target(TargetKind::Resource, "note://a/1"), task()])
     };
     let listens = r#"{ methods = ["subscriptions/listen"] }"#;
     let resources = "default = \"deny\"\nrules = [{ resources = [\"note://a/*\"] }]";
@@ -173,6 +177,7 @@ fn listening_to_a_task_needs_what_asking_for_it_needs() {
     assert_eq!(listen(&both, "s"), (Allowed, 0));
     let denies = |method| format!("default = \"allow\"\nrules = [{{ methods = [\"{method}\"], deny = true }}]");
     assert_eq!(listen(&denies("tasks/get"), ""), (Denied, 1));
+    assert_eq!(listen_to(&denies("tasks/get"), "", vec![task()]), (Denied, 0));
     assert_eq!(listen(&denies("subscriptions/listen"), ""), (Denied, 0));
     assert_eq!(listen(&denies("tasks/cancel"), ""), (Allowed, 0));
 }
@@ -190,6 +195,9 @@ fn resources_that_rules_tell_apart_must_have_one_reading() {
     assert_eq!(guarded.verdict(&caller, "tools/call", &[odd]), Allowed);
     assert_eq!(guarded.verdict(&caller, "completion/complete", &["note://{Owner}/{id}"]), Allowed);
     assert_eq!(guarded.verdict(&caller, "completion/complete", &["file:///../{id}"]), Ambiguous);
+    let by_expression = "https://{Host}/a";
+    assert_eq!(guarded.verdict(&caller, "completion/complete", &[by_expression]), Allowed);
+    assert_eq!(guarded.verdict(&caller, "resources/read", &[by_expression]), Ambiguous);
     // A rule for every resource tells none apart.
     let open = World::new("default = \"deny\"\nrules = [{ resources = [\"*\"] }]");
     assert_eq!(open.verdict(&caller, "resources/read", &[odd]), Allowed);
