@@ -39,8 +39,6 @@ pub(crate) struct AuditLog {
     state: Arc<State>,
     subjects: Subjects,
     on_failure: OnFailure,
-    /// So many may wait before new requests are refused; the rest of the queue is for the ends of those that went upstream.
-    most_waiting: usize,
     /// So many may wait in all.
     most: usize,
 }
@@ -57,10 +55,6 @@ impl Drop for Queue {
 
 /// The part of the queue that requests under way may still fill when new ones are refused: a quarter.
 const RESERVE_PART: usize = 4;
-
-fn most_waiting(config: &AuditConfig) -> usize {
-    config.queue - config.queue / RESERVE_PART
-}
 
 /// How the stream is, for metrics and `/status`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,7 +81,6 @@ impl AuditLog {
             state: Arc::clone(&log.state),
             subjects: Subjects::new(&config.subjects),
             on_failure: config.on_failure,
-            most_waiting: most_waiting(config),
             most: config.queue,
         })
     }
@@ -102,12 +95,12 @@ impl AuditLog {
         let writer = Writer::new(sink, &last, &config.chain, Arc::clone(&state));
         std::thread::Builder::new().name("audit".into()).spawn(move || writer.run(&spool)).map_err(failed)?;
         let (subjects, on_failure) = (Subjects::new(&config.subjects), config.on_failure);
-        Ok(Self { queue, state, subjects, on_failure, most_waiting: most_waiting(config), most: config.queue })
+        Ok(Self { queue, state, subjects, on_failure, most: config.queue })
     }
 
     /// True while records cannot be written and requests are to be refused for it (threat O9).
     pub(crate) fn refuses(&self) -> bool {
-        let is_bad = || self.state.failing.load(Ordering::Relaxed) || self.queue.0.waiting() >= self.most_waiting;
+        let is_bad = || self.state.failing.load(Ordering::Relaxed) || self.queue.0.waiting() >= self.most_waiting();
         self.on_failure == OnFailure::Deny && is_bad()
     }
 
@@ -167,9 +160,14 @@ impl AuditLog {
         self.queue.0.ask().recv_timeout(most).is_ok()
     }
 
+    /// So many may wait before new requests are refused; the rest of the queue is for the ends of those that went upstream.
+    fn most_waiting(&self) -> usize {
+        self.most - self.most / RESERVE_PART
+    }
+
     /// How many may wait beside the record of a request. A flood of refusals must not push out the ends of what went upstream.
     fn room(&self, went_upstream: bool) -> usize {
-        if went_upstream || self.on_failure != OnFailure::Deny { usize::MAX } else { self.most_waiting }
+        if went_upstream || self.on_failure != OnFailure::Deny { usize::MAX } else { self.most_waiting() }
     }
 
     fn write(&self, line: &[u8], room: usize) -> bool {

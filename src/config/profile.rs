@@ -76,7 +76,7 @@ pub(crate) const GENERIC: Profile = Profile {
     token_types: &["at+jwt"],
     strict: true,
     client: &["client_id", "azp"],
-    client_required: true,
+    client_required: false,
     scopes: &["scope"],
     scopes_may_be_array: false,
     tenant: Some("tenant"),
@@ -89,7 +89,6 @@ const LOOSE: Profile = Profile {
     algorithms: &[Algorithm::Rs256],
     token_types: &["jwt", "at+jwt"],
     strict: false,
-    client_required: false,
     tenant: None,
     ..GENERIC
 };

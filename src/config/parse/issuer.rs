@@ -122,8 +122,7 @@ fn rules(table: &Table<'_>, profile: &Profile) -> TokenRules {
         token_types: token_types.unwrap_or_else(|| profile.token_types.iter().map(ToString::to_string).collect()),
         leeway: table.duration("leeway", &bounds::LEEWAY),
         strict,
-        // `strict = false` takes generic tokens without a client, as other profiles do.
-        client_required: strict || (profile.client_required && !profile.strict),
+        client_required: strict || profile.client_required,
         claims,
         tenants: tenants.unwrap_or_default(),
     }
